@@ -1,0 +1,462 @@
+//! What becomes of unknown outcomes and of payments that wait: the provider is asked, at widening intervals, until the end is known.
+use crate::change::{Committed, Draft};
+use crate::directory::Shop;
+use crate::idempotency::{self, Idempotency};
+use crate::model::{Payment, attempt_body};
+use crate::operate::Act;
+use crate::payments::payment_answer;
+use crate::problem::Problem;
+use crate::{Engine, Halt, later};
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use kessai_core::attempt::AttemptStatus;
+use kessai_core::payment::{Fact, Operation, Status};
+use kessai_core::{DiscrepancyId, Money, PaymentId};
+use kessai_jobs::{Backoff, Done, Job, JobError, Lease};
+use kessai_provider::port::View;
+use kessai_store::repo::{self, DiscrepancyRow, instant, micros};
+use kessai_store::Guard;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Asks the provider what became of an attempt whose answer was lost, or that nobody concluded.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SettleAttempt {
+    /// The payment.
+    pub payment: PaymentId,
+    /// Which of its attempts.
+    pub attempt: u32,
+}
+
+/// Looks after an open payment until it is closed: finds what a lost notification said, and lets it expire.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WatchPayment {
+    /// The payment.
+    pub payment: PaymentId,
+}
+
+/// Gives up at the provider what does not belong to us: an authorization of a wrong amount, or one of a payment closed here.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Unwind {
+    /// The payment.
+    pub payment: PaymentId,
+}
+
+/// How long an unknown attempt is asked about before a person must, in seconds (31 days).
+const ASKED_FOR_S: i64 = 31 * 86_400;
+
+/// The waits between inquiries about an unknown attempt, in seconds; the last repeats.
+const INQUIRIES: Backoff = Backoff {
+    waits_s: &[15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400],
+    give_up_after: None,
+};
+
+/// When to look at an open payment again: often at first where a shopper is on the way, then seldom, and at its deadline.
+pub(crate) fn next_look(payment: &Payment, looks: u32, now: Timestamp) -> Timestamp {
+    let waits: &[i64] = match payment.status() {
+        Status::Pending => &[60, 120, 300, 600, 900, 1_800, 3_600],
+        _ => &[3_600, 10_800, 21_600, 43_200, 86_400],
+    };
+    let index = (looks as usize).min(waits.len() - 1);
+    let at = later(now, waits[index]);
+    match payment.deadline_at {
+        // One second after the deadline, so that whoever expires at the deadline itself has done so.
+        Some(deadline) if later(deadline, 1) > now => at.min(later(deadline, 1)),
+        Some(_) | None => at,
+    }
+}
+
+enum Settled {
+    /// The end is known and written down.
+    Yes,
+    /// Ask again.
+    NotYet(String),
+}
+
+#[async_trait]
+impl Job<Engine> for SettleAttempt {
+    const NAME: &'static str = "settle-attempt.v1";
+    const BACKOFF: Backoff = INQUIRIES;
+
+    async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
+        let shop = engine.shop_of_job(&lease.shop).await?;
+        match engine.settle_attempt(&shop, self.payment.as_str(), self.attempt).await {
+            Ok(Settled::Yes) => Ok(Done::Finished),
+            Ok(Settled::NotYet(why)) => {
+                let age = engine.now().duration_since(created(&self.payment)).as_secs();
+                metrics::gauge!("kessai_unknown_attempt_age_seconds", "shop" => shop.id.to_string())
+                    .set(u32::try_from(age.clamp(0, i64::from(u32::MAX))).unwrap_or(u32::MAX));
+                if age > ASKED_FOR_S {
+                    let what = json!({"attempt": self.attempt, "asked_for_s": age, "last": why});
+                    engine
+                        .raise(&shop.id, self.payment.as_str(), "unknown_too_long", &what)
+                        .await
+                        .map_err(JobError::retry)?;
+                    return Ok(Done::Again(later(engine.now(), 86_400)));
+                }
+                if age > 3_600 {
+                    tracing::error!(payment = %self.payment, attempt = self.attempt, age_s = age, %why, "an attempt's end is still unknown");
+                }
+                Ok(Done::Again(engine.now().saturating_add(INQUIRIES.wait(lease.attempt)).unwrap_or(Timestamp::MAX)))
+            }
+            Err(problem) => Err(retry(problem)),
+        }
+    }
+}
+
+#[async_trait]
+impl Job<Engine> for WatchPayment {
+    const NAME: &'static str = "watch-payment.v1";
+    const BACKOFF: Backoff = Backoff { waits_s: &[30, 60, 300, 900, 3_600], give_up_after: None };
+
+    async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
+        let shop = engine.shop_of_job(&lease.shop).await?;
+        let payment = engine.refresh(&shop, self.payment.as_str()).await.map_err(retry)?;
+        if !payment.status().is_open() {
+            return Ok(Done::Finished);
+        }
+        let now = engine.now();
+        let over = payment.deadline_at.is_some_and(|deadline| deadline < now);
+        if over && payment.body.state.in_flight().is_none() {
+            engine.expire(&shop, self.payment.as_str()).await.map_err(retry)?;
+            return Ok(Done::Finished);
+        }
+        Ok(Done::Again(if over { later(now, 300) } else { next_look(&payment, lease.attempt, now) }))
+    }
+}
+
+#[async_trait]
+impl Job<Engine> for Unwind {
+    const NAME: &'static str = "unwind.v1";
+    const BACKOFF: Backoff = INQUIRIES;
+
+    async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
+        let shop = engine.shop_of_job(&lease.shop).await?;
+        engine.unwind(&shop, self.payment.as_str(), lease.attempt).await.map_err(retry)
+    }
+}
+
+fn retry(problem: Problem) -> JobError {
+    JobError::Retry(problem.message.into_owned())
+}
+
+/// When a payment was made, from its id.
+fn created(payment: &PaymentId) -> Timestamp {
+    let value = payment.as_str().bytes().fold(0_u128, |value, digit| {
+        let digit = if digit.is_ascii_digit() { digit - b'0' } else { digit.wrapping_sub(b'a') + 10 };
+        value.wrapping_mul(36).wrapping_add(u128::from(digit))
+    });
+    Timestamp::from_millisecond(i64::try_from(value >> 80).unwrap_or(0)).unwrap_or(Timestamp::MIN)
+}
+
+impl Engine {
+    pub(crate) async fn shop_of_job(&self, id: &str) -> Result<std::sync::Arc<Shop>, JobError> {
+        match self.shop(id).await {
+            Ok(Some(shop)) => Ok(shop),
+            Ok(None) => Err(JobError::GiveUp(format!("no shop {id}"))),
+            Err(problem) => Err(retry(problem)),
+        }
+    }
+
+    /// Asks the provider about a payment now and folds what it says. The shopper's return, a notification and the watch come here.
+    ///
+    /// # Errors
+    /// `not_found`; when provider or store cannot be asked. Nothing is lost: the watch asks again.
+    pub async fn refresh(&self, shop: &Shop, id: &str) -> Result<Payment, Problem> {
+        let _turn = self.payment_locks.hold(id).await;
+        self.refresh_in_turn(shop, id).await
+    }
+
+    pub(crate) async fn refresh_in_turn(&self, shop: &Shop, id: &str) -> Result<Payment, Problem> {
+        for _ in 0..8 {
+            let payment = self.payment(shop, id).await?;
+            if let Some(flight) = payment.body.state.in_flight() {
+                let attempt = flight.attempt;
+                match self.settle_in_turn(shop, id, attempt).await? {
+                    Settled::Yes => continue,
+                    Settled::NotYet(_) => return Ok(payment),
+                }
+            }
+            let Some(view) = self.inquire(shop, &payment).await? else {
+                if payment.status().is_open() && payment.reference.is_some() {
+                    tracing::error!(payment = %payment.id, "the provider no longer knows this payment");
+                    self.raise(&shop.id, id, "unknown_at_provider", &json!({"reference": payment.reference})).await?;
+                }
+                return Ok(payment);
+            };
+            if let Some(payment) = self.fold_view(shop, payment, &view).await? {
+                return Ok(payment);
+            }
+        }
+        Err(Problem::with("conflict", "The payment is changing too fast."))
+    }
+
+    /// Folds a fresh view into a payment without an open attempt. `None`: it changed meanwhile.
+    async fn fold_view(&self, shop: &Shop, payment: Payment, view: &View) -> Result<Option<Payment>, Problem> {
+        let before = payment.clone();
+        let session = self.session_of(&payment).await?;
+        let mut draft = Draft::of(self, shop, payment, session);
+        draft.learn(view);
+        let suspicion = draft.fold(&view.facts(), None);
+        if let Some(suspicion) = suspicion {
+            draft.doubt(suspicion, view);
+        }
+        if suspicion.is_none() && draft.payment == before {
+            return Ok(Some(before));
+        }
+        match draft.commit().await? {
+            Committed::Done(payment, _) => Ok(Some(*payment)),
+            Committed::Refused(_) | Committed::Stale => Ok(None),
+        }
+    }
+
+    /// What the provider believes of a payment.
+    pub(crate) async fn inquire(&self, shop: &Shop, payment: &Payment) -> Result<Option<View>, Problem> {
+        let (provider, account) = self.serving(shop, payment)?;
+        let call = self.call(account, payment.key(payment.body.attempts.max(1)));
+        provider.inquire(&call, &payment.handle()).await.map_err(|error| {
+            tracing::warn!(payment = %payment.id, %error, "an inquiry brought nothing");
+            Problem::with("gateway_timeout", "The provider did not answer the inquiry. No money was moved by it.")
+        })
+    }
+
+    async fn settle_attempt(&self, shop: &Shop, id: &str, n: u32) -> Result<Settled, Problem> {
+        let _turn = self.payment_locks.hold(id).await;
+        self.settle_in_turn(shop, id, n).await
+    }
+
+    async fn settle_in_turn(&self, shop: &Shop, id: &str, n: u32) -> Result<Settled, Problem> {
+        let payment = self.payment(shop, id).await?;
+        let row = repo::attempt(self.store.as_ref(), &shop.id, id, i64::from(n)).await?.ok_or_else(Problem::not_found)?;
+        let status = AttemptStatus::parse(&row.status).ok_or_else(|| Problem::new("internal_server_error"))?;
+        if status.is_settled() {
+            return Ok(Settled::Yes);
+        }
+        let mut body = attempt_body(&row).map_err(|error| {
+            tracing::error!(%error, "an attempt cannot be read");
+            Problem::new("internal_server_error")
+        })?;
+        let view = match self.inquire(shop, &payment).await {
+            Ok(view) => view,
+            Err(problem) => return Ok(Settled::NotYet(problem.message.into_owned())),
+        };
+        body.inquiries += 1;
+        let now = self.now();
+        let absent_long = later(instant(row.created_at), self.settings.absence_s) <= now;
+        let operation = row.operation.clone();
+        let session = self.session_of(&payment).await?;
+        let mut draft = Draft::of(self, shop, payment, session);
+        let amount = body.totals.total();
+        let end = match &view {
+            None if operation.as_ref() == Operation::Authorize.as_str() => {
+                // The provider lists no payment under our key. After every time-out on the way has passed, it never will.
+                absent_long.then(|| {
+                    draft.fold(&[Fact::Failed { code: "gateway_timeout".into() }], None);
+                    AttemptStatus::NotSent
+                })
+            }
+            None => None,
+            Some(view) => {
+                draft.learn(view);
+                let before = draft.payment.body.state.clone();
+                let suspicion = draft.fold(&view.facts(), body.description.as_deref());
+                if let Some(suspicion) = suspicion {
+                    draft.doubt(suspicion, view);
+                }
+                if took_effect(operation.as_ref(), view, &before, amount) {
+                    Some(AttemptStatus::Succeeded)
+                } else {
+                    absent_long.then_some(AttemptStatus::NotSent)
+                }
+            }
+        };
+        let Some(status) = end else {
+            return Ok(Settled::NotYet("the provider shows no trace of it yet".into()));
+        };
+        body.note = Some(format!("settled by inquiry {}: {}", body.inquiries, status.as_str()).into());
+        if let (Operation::Authorize, Some(session)) = (parse(&operation), &mut draft.session)
+            && draft.payment.status() == Status::Pending
+        {
+            session.body.payment = Some(draft.payment.id.clone());
+        }
+        draft.conclude(&row, status, &body);
+        let given = payment_answer(&draft.payment);
+        if let Some(key) = body.idempotency.as_deref().and_then(unhex)
+            && let Some(kept) = repo::idempotency(self.store.as_ref(), &shop.id, &key.hash).await?
+            && kept.state == 0
+        {
+            draft.answer(Some(&key), &given);
+        }
+        let operation = operation.to_string();
+        match draft.commit().await? {
+            Committed::Done(..) => {
+                metrics::counter!("kessai_settled_by_inquiry_total", "operation" => operation, "status" => status.as_str())
+                    .increment(1);
+                Ok(Settled::Yes)
+            }
+            Committed::Refused(_) | Committed::Stale => Ok(Settled::NotYet("the payment changed meanwhile".into())),
+        }
+    }
+
+    /// Lets an open payment expire whose deadline passed: given up at the provider first, so that nobody pays it any more.
+    async fn expire(&self, shop: &Shop, id: &str) -> Result<(), Problem> {
+        let _turn = self.payment_locks.hold(id).await;
+        let payment = self.payment(shop, id).await?;
+        if !payment.status().is_open() || payment.deadline_at.is_none_or(|deadline| deadline >= self.now()) {
+            return Ok(());
+        }
+        let (provider, account) = self.serving(shop, &payment)?;
+        if let Some(cancels) = provider.cancels() {
+            let call = self.call(account, format!("{}_x", payment.id));
+            // Whatever it answers, an inquiry tells what is true now.
+            let _ = cancels.cancel(&call, &payment.handle()).await;
+            if let Some(view) = self.inquire(shop, &payment).await?
+                && matches!(view.status, Status::Captured | Status::Refunded)
+            {
+                self.refresh_in_turn(shop, id).await?;
+                return Ok(());
+            }
+        }
+        let payment = self.payment(shop, id).await?;
+        let session = self.session_of(&payment).await?;
+        let mut draft = Draft::of(self, shop, payment, session);
+        draft.fold(&[Fact::Expired], None);
+        match draft.commit().await? {
+            Committed::Done(..) => Ok(()),
+            Committed::Refused(_) | Committed::Stale => Err(Problem::new("conflict")),
+        }
+    }
+
+    /// Cancels or refunds at the provider what should not be there, and says in the discrepancy how that went.
+    async fn unwind(&self, shop: &Shop, id: &str, tries: u32) -> Result<Done, Problem> {
+        let _turn = self.payment_locks.hold(id).await;
+        let payment = self.payment(shop, id).await?;
+        let Some(view) = self.inquire(shop, &payment).await? else { return Ok(Done::Finished) };
+        let (provider, account) = self.serving(shop, &payment)?;
+        let call = self.call(account, format!("{id}_u"));
+        let mut handle = payment.handle();
+        handle.reference = Some(view.reference.clone());
+        match view.status {
+            Status::Cancelled | Status::Expired | Status::Failed | Status::Refunded => return Ok(Done::Finished),
+            Status::Pending | Status::Authorized => match provider.cancels() {
+                Some(cancels) => {
+                    let _ = cancels.cancel(&call, &handle).await;
+                }
+                None => return Ok(Done::Finished),
+            },
+            Status::Captured => {
+                let taken = view.captured.unwrap_or(view.total);
+                let back = view.refunds.iter().fold(Money::zero(taken.currency()), |sum, (_, refund)| {
+                    sum.checked_add(*refund).unwrap_or(taken)
+                });
+                match (provider.refunds(), taken.checked_sub(back)) {
+                    (Some(refunds), Ok(left)) if !left.is_zero() => {
+                        let _ = refunds.refund(&call, &handle, left, Some("amount mismatch")).await;
+                    }
+                    _ => return Ok(Done::Finished),
+                }
+            }
+        }
+        // The next look tells whether it worked.
+        Ok(Done::Again(self.now().saturating_add(INQUIRIES.wait(tries)).unwrap_or(Timestamp::MAX)))
+    }
+
+    /// Cancels an open payment for good, as its session's next payment or the session's end asks; what was paid meanwhile is kept.
+    ///
+    /// # Errors
+    /// `conflict` while its end cannot be known.
+    pub(crate) async fn give_up(&self, shop: &Shop, id: &str) -> Result<Payment, Problem> {
+        let _turn = self.payment_locks.hold(id).await;
+        let payment = self.refresh_in_turn(shop, id).await?;
+        if !payment.status().is_open() || payment.body.state.in_flight().is_some() {
+            return Ok(payment);
+        }
+        match self.act_in_turn(shop, id, None, Act::Cancel).await {
+            Ok(_) => {}
+            Err(Halt::Problem(problem)) => tracing::warn!(payment = id, %problem.message, "giving up a payment"),
+            Err(Halt::KeyTaken) => {}
+        }
+        self.payment(shop, id).await
+    }
+
+    /// Notes a disagreement about a payment, once per kind.
+    pub(crate) async fn raise(
+        &self,
+        shop: &str,
+        payment: &str,
+        kind: &str,
+        what: &serde_json::Value,
+    ) -> Result<(), kessai_store::StoreError> {
+        let now = self.now();
+        let row = DiscrepancyRow {
+            shop_id: shop.into(),
+            payment_id: payment.into(),
+            kind: kind.into(),
+            id: DiscrepancyId::new(now, self.entropy.as_ref()).as_str().into(),
+            status: "open".into(),
+            created_at: micros(now),
+            settled_at: None,
+            version: 1,
+            body: what.to_string().into(),
+        };
+        let guards = vec![Guard::Insert(DiscrepancyRow::TABLE, row.into_values())];
+        // Refused: it is known.
+        if self.store.commit(kessai_store::ChangeSet { guards, ops: vec![] }).await?.is_done() {
+            metrics::counter!("kessai_discrepancies_total", "kind" => kind.to_owned()).increment(1);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the operation we lost the answer of shows in what the provider believes now.
+fn took_effect(operation: &str, view: &View, before: &kessai_core::payment::State, amount: Money) -> bool {
+    match parse(operation) {
+        Operation::Authorize => true,
+        Operation::Capture => matches!(view.status, Status::Captured | Status::Refunded),
+        Operation::Cancel => view.status.is_terminal(),
+        // A refund of ours that we did not know yet, of just this amount.
+        Operation::Refund => {
+            let known = before.refunded();
+            let theirs = view.refunds.iter().fold(Money::zero(known.currency()), |sum, (_, refund)| {
+                sum.checked_add(*refund).unwrap_or(sum)
+            });
+            theirs.checked_sub(known).is_ok_and(|news| news.minor() >= amount.minor())
+        }
+        Operation::Amend => view.total == amount,
+    }
+}
+
+fn parse(operation: &str) -> Operation {
+    match operation {
+        "capture" => Operation::Capture,
+        "cancel" => Operation::Cancel,
+        "refund" => Operation::Refund,
+        "amend" => Operation::Amend,
+        _ => Operation::Authorize,
+    }
+}
+
+fn unhex(text: &str) -> Option<Idempotency> {
+    let bytes = hex::decode(text).ok()?;
+    let (hash, fingerprint) = bytes.split_at_checked(16)?;
+    Some(idempotency::Idempotency { hash: hash.try_into().ok()?, fingerprint: fingerprint.try_into().ok()? })
+}
+
+/// Rows that expired are taken away, hour by hour.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Housekeeping {}
+
+#[async_trait]
+impl Job<Engine> for Housekeeping {
+    const NAME: &'static str = "housekeeping.v1";
+    const BACKOFF: Backoff = Backoff { waits_s: &[60, 600], give_up_after: None };
+
+    async fn run(self, engine: &Engine, _: &Lease) -> Result<Done, JobError> {
+        for _ in 0..200 {
+            if engine.purge_keys(500).await.map_err(retry)? < 500 {
+                return Ok(Done::Again(engine.now().saturating_add(SignedDuration::from_mins(30)).unwrap_or(Timestamp::MAX)));
+            }
+        }
+        Ok(Done::Again(later(engine.now(), 5)))
+    }
+}

@@ -29,6 +29,30 @@ pub fn new_text(at: Timestamp, entropy: &dyn Entropy) -> String {
     String::from_utf8(text.to_vec()).expect("base 36 is ASCII")
 }
 
+/// The id right after `id` in text order, so that several made in one instant keep their order.
+pub fn next_text(id: &str) -> String {
+    let mut text: Vec<u8> = id.bytes().collect();
+    for place in text.iter_mut().rev() {
+        let digit = DIGITS.iter().position(|d| d == place).unwrap_or(35);
+        *place = DIGITS[(digit + 1) % 36];
+        if digit < 35 {
+            break;
+        }
+    }
+    String::from_utf8(text).expect("base 36 is ASCII")
+}
+
+/// The smallest id that can be made at `at`: ids made earlier sort below it, ids made then or later do not.
+pub fn floor(at: Timestamp) -> String {
+    struct Nothing;
+    impl Entropy for Nothing {
+        fn fill(&self, into: &mut [u8]) {
+            into.fill(0);
+        }
+    }
+    new_text(at, &Nothing)
+}
+
 /// `length` unpredictable lowercase letters and digits, for keys and secrets.
 pub fn random_text(length: usize, entropy: &dyn Entropy) -> String {
     let mut text = String::with_capacity(length);
@@ -167,6 +191,13 @@ mod tests {
             assert_eq!(id.as_str().len(), 25);
             assert!(id.as_str().bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()));
         }
+    }
+
+    #[test]
+    fn the_next_id_sorts_right_after() {
+        assert_eq!(next_text("a9"), "aa");
+        assert_eq!(next_text("azz"), "b00");
+        assert!(floor("2026-01-01T00:00:00Z".parse().unwrap()) <= new_text("2026-01-01T00:00:00Z".parse().unwrap(), &Fixed(0)));
     }
 
     #[test]

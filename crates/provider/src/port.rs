@@ -194,7 +194,8 @@ pub struct NextAction {
 /// What the provider believes of one payment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
-    /// Its name there.
+    /// Its name there; empty while the provider has not named it yet, and then `session` is set. An empty one is no reference:
+    /// store it as none, and the next inquiry asks by session and key.
     pub reference: Box<str>,
     /// The name of its session there.
     pub session: Option<Box<str>>,

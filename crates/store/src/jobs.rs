@@ -1,0 +1,57 @@
+//! Claiming due jobs: the SQL both engines share.
+
+/// A worker's wish for work.
+#[derive(Clone, Copy, Debug)]
+pub struct JobClaim {
+    /// The worker's now, in microseconds.
+    pub now_us: i64,
+    /// Until when the jobs are its own; later they can be claimed again.
+    pub lease_until_us: i64,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A lane runs one job at a time, smallest id first: a job waits while an earlier one of its lane exists, and while a
+/// later one (inserted first) is still leased. `$1` is now.
+macro_rules! due {
+    () => {
+        "j.run_at <= $1 AND j.leased_until <= $1 AND (j.lane IS NULL OR NOT EXISTS (SELECT 1 FROM jobs o \
+         WHERE o.shop_id = j.shop_id AND o.lane = j.lane AND (o.id < j.id OR (o.id > j.id AND o.leased_until > $1))))"
+    };
+}
+
+/// One row when something is due. `$1` now.
+pub(crate) const ANY_DUE: &str = concat!("SELECT 1 FROM jobs j WHERE ", due!(), " LIMIT 1");
+
+/// `$1` now, `$2` lease, `$3` limit.
+pub(crate) const CLAIM_SQLITE: &str = concat!(
+    "UPDATE jobs SET leased_until = $2, attempt = attempt + 1 WHERE (shop_id, id) IN (SELECT j.shop_id, j.id FROM jobs j WHERE ",
+    due!(),
+    " ORDER BY j.run_at, j.id LIMIT $3) \
+     RETURNING shop_id, id, kind, lane, run_at, leased_until, attempt, payload"
+);
+
+/// The same, where other claimers may run at the same time.
+pub(crate) const CLAIM_POSTGRES: &str = concat!(
+    "WITH due AS (SELECT j.shop_id, j.id FROM jobs j WHERE ",
+    due!(),
+    " ORDER BY j.run_at, j.id LIMIT $3 FOR UPDATE SKIP LOCKED) \
+     UPDATE jobs SET leased_until = $2, attempt = jobs.attempt + 1 FROM due WHERE jobs.shop_id = due.shop_id AND jobs.id = due.id \
+     RETURNING jobs.shop_id, jobs.id, jobs.kind, jobs.lane, jobs.run_at, jobs.leased_until, jobs.attempt, jobs.payload"
+);
+
+/// When the first free job that its lane lets through is due.
+pub(crate) const NEXT_FREE: &str = "SELECT j.run_at FROM jobs j WHERE j.leased_until = 0 AND (j.lane IS NULL OR NOT EXISTS \
+     (SELECT 1 FROM jobs o WHERE o.shop_id = j.shop_id AND o.lane = j.lane \
+     AND (o.id < j.id OR (o.id > j.id AND o.leased_until > 0)))) ORDER BY j.run_at, j.id LIMIT 1";
+
+/// When the first lease ends, among the jobs due until `$1`. A job leased later ends its lease later still.
+pub(crate) const NEXT_LEASE: &str =
+    "SELECT MIN(leased_until) FROM jobs WHERE leased_until > 0 AND run_at <= $1";
+
+/// RETURNING promises no order; the claim does: oldest first.
+pub(crate) fn oldest_first(rows: &mut [crate::Row]) {
+    const RUN_AT: usize = 4;
+    const ID: usize = 1;
+    rows.sort_by(|a, b| (&a.values()[RUN_AT], &a.values()[ID]).cmp(&(&b.values()[RUN_AT], &b.values()[ID])));
+}

@@ -1,0 +1,544 @@
+//! One batch as one transaction: all guards as set-based statements, then all operations with COMMIT behind them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use futures_util::future::{MaybeDone, maybe_done};
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
+
+use super::connection::Connection;
+use super::sql::{Class, Param, Verb, class, failed, row};
+use crate::change::{Guard, Op};
+use crate::queue::{Settled, Work};
+use crate::table::Table;
+use crate::{Commit, JobClaim, Row, StoreError, Value, jobs};
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// What a batch came to.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    /// Answers that are final (and, where they say so, durable).
+    pub settled: Vec<(usize, Settled)>,
+    /// What is still to do, batch by batch, because this transaction was rolled back.
+    pub rest: Vec<Vec<usize>>,
+}
+
+/// Why a batch did not commit.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Rolled back because of another transaction: the same again.
+    Again(StoreError),
+    /// The connection was lost before COMMIT was sent: nothing is durable.
+    Lost(StoreError),
+    /// The connection was lost after COMMIT was sent.
+    InDoubt,
+    /// A statement was refused: some change set of the batch is to blame.
+    Rejected(StoreError),
+}
+
+/// A row of a statement, and where it comes from.
+struct Entry<'a> {
+    item: usize,
+    guard: usize,
+    values: &'a [Value],
+    number: i64,
+}
+
+/// The rows of one statement.
+struct Group<'a> {
+    table: &'static Table,
+    verb: Verb,
+    entries: Vec<Entry<'a>>,
+}
+
+/// Statements in an order that is the same in every batch, so that writers rarely wait for each other in a circle.
+type Plan<'a> = BTreeMap<(&'static str, Verb), Group<'a>>;
+
+fn put<'a>(plan: &mut Plan<'a>, table: &'static Table, verb: Verb, entry: Entry<'a>) {
+    let group = plan.entry((table.name, verb)).or_insert_with(|| Group {
+        table,
+        verb,
+        entries: Vec::new(),
+    });
+    group.entries.push(entry);
+}
+
+fn guards<'a>(works: &'a [Work], segment: &[usize]) -> Plan<'a> {
+    let mut plan = Plan::new();
+    for &item in segment {
+        let Work::Change(checked, _) = &works[item] else {
+            continue;
+        };
+        for (index, guard) in checked.set.guards.iter().enumerate() {
+            let (table, verb, values, number) = match guard {
+                Guard::Insert(table, row) => (table, Verb::GuardInsert, row, 0),
+                Guard::Update { table, row, expected } => (table, Verb::GuardUpdate, row, *expected),
+                Guard::Delete {
+                    table,
+                    key,
+                    expected: Some(n),
+                } => (table, Verb::GuardDeleteFrom, key, *n),
+                Guard::Delete {
+                    table,
+                    key,
+                    expected: None,
+                } => (table, Verb::GuardDelete, key, 0),
+            };
+            put(
+                &mut plan,
+                table,
+                verb,
+                Entry {
+                    item,
+                    guard: index,
+                    values,
+                    number,
+                },
+            );
+        }
+    }
+    plan.values_mut().for_each(Group::sort);
+    plan
+}
+
+fn ops<'a>(works: &'a [Work], segment: impl Iterator<Item = usize>) -> Result<Plan<'a>, StoreError> {
+    let mut plan = Plan::new();
+    for item in segment {
+        let Work::Change(checked, _) = &works[item] else {
+            continue;
+        };
+        for op in &checked.set.ops {
+            let (table, verb, values, number) = match op {
+                Op::Insert(table, row) => (table, Verb::Insert, row, 0),
+                Op::Update(table, row) => (table, Verb::Update, row, 0),
+                Op::Delete(table, key) => (table, Verb::Delete, key, 0),
+                Op::Add { table, key, delta } => (table, Verb::Add, key, *delta),
+            };
+            put(
+                &mut plan,
+                table,
+                verb,
+                Entry {
+                    item,
+                    guard: 0,
+                    values,
+                    number,
+                },
+            );
+        }
+    }
+    for group in plan.values_mut() {
+        group.sort();
+        if group.verb == Verb::Add {
+            group.sum_up()?;
+        }
+    }
+    Ok(plan)
+}
+
+/// The rows that are there already and will be written, table by table in key order: who locks them so first cannot wait
+/// in a circle with another who does.
+fn locks<'a>(works: &'a [Work], segment: &[usize]) -> Plan<'a> {
+    let mut plan = Plan::new();
+    for &item in segment {
+        let Work::Change(checked, _) = &works[item] else {
+            continue;
+        };
+        let guards = checked
+            .set
+            .guards
+            .iter()
+            .filter(|guard| !matches!(guard, Guard::Insert(..)))
+            .map(Guard::touches);
+        let ops = checked
+            .set
+            .ops
+            .iter()
+            .filter(|op| !matches!(op, Op::Insert(..)))
+            .map(Op::touches);
+        for (table, values) in guards.chain(ops) {
+            put(
+                &mut plan,
+                table,
+                Verb::Lock,
+                Entry {
+                    item,
+                    guard: 0,
+                    values,
+                    number: 0,
+                },
+            );
+        }
+    }
+    plan.values_mut().for_each(Group::sort);
+    plan
+}
+
+impl<'a> Group<'a> {
+    fn sort(&mut self) {
+        let key = self.table.key;
+        self.entries.sort_by(|a, b| a.values[..key].cmp(&b.values[..key]));
+    }
+
+    /// One row per counter: a statement cannot touch a row twice.
+    fn sum_up(&mut self) -> Result<(), StoreError> {
+        let mut sums: Vec<Entry<'a>> = Vec::with_capacity(self.entries.len());
+        for entry in self.entries.drain(..) {
+            match sums.last_mut() {
+                Some(sum) if sum.values == entry.values => {
+                    sum.number = sum
+                        .number
+                        .checked_add(entry.number)
+                        .ok_or_else(|| StoreError::invalid("a counter's sum passes 64 bits"))?;
+                }
+                _ => sums.push(entry),
+            }
+        }
+        self.entries = sums;
+        Ok(())
+    }
+
+    fn arguments(&self) -> Arguments<'a> {
+        let width = self.verb.width(self.table);
+        let columns = (0..width)
+            .map(|c| self.entries.iter().map(|e| Param(&e.values[c])).collect())
+            .collect();
+        let numbers = self
+            .verb
+            .numbered()
+            .then(|| self.entries.iter().map(|e| e.number).collect());
+        Arguments { columns, numbers }
+    }
+
+    /// Marks which entries the database let through.
+    fn accepted(&self, rows: &[tokio_postgres::Row]) -> Result<Vec<bool>, StoreError> {
+        if rows.len() == self.entries.len() {
+            return Ok(vec![true; rows.len()]);
+        }
+        if self.verb == Verb::GuardInsert {
+            let keys = rows
+                .iter()
+                .map(|r| Ok(row(r)?.into_values()))
+                .collect::<Result<HashSet<_>, StoreError>>()?;
+            return Ok(self
+                .entries
+                .iter()
+                .map(|e| keys.contains(&e.values[..self.table.key]))
+                .collect());
+        }
+        let mut accepted = vec![false; self.entries.len()];
+        for ordinal in rows {
+            let ordinal = row(ordinal)?.int(0)?;
+            let index = usize::try_from(ordinal - 1).ok().filter(|i| *i < accepted.len());
+            accepted[index.ok_or_else(|| StoreError::invalid("an ordinal out of range"))?] = true;
+        }
+        Ok(accepted)
+    }
+
+    /// Whether only a row outside this batch can have caused a refusal here. Keys in a batch differ, but rows of two
+    /// change sets may clash in another unique constraint.
+    fn refuses_for_good(&self) -> bool {
+        self.verb != Verb::GuardInsert || !self.table.unique
+    }
+}
+
+/// The arrays of a statement.
+struct Arguments<'a> {
+    columns: Vec<Vec<Param<'a>>>,
+    numbers: Option<Vec<i64>>,
+}
+
+impl Arguments<'_> {
+    fn list(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let columns = self.columns.iter().map(|column| column as &(dyn ToSql + Sync));
+        columns
+            .chain(self.numbers.iter().map(|numbers| numbers as &(dyn ToSql + Sync)))
+            .collect()
+    }
+}
+
+type PgRows = Result<Vec<tokio_postgres::Row>, tokio_postgres::Error>;
+type Sent<'a> = Pin<Box<dyn Future<Output = PgRows> + Send + 'a>>;
+
+fn simple<'a>(connection: &'a Connection, sql: &'static str) -> Sent<'a> {
+    Box::pin(async move { connection.client.batch_execute(sql).await.map(|()| Vec::new()) })
+}
+
+fn statement<'a>(
+    connection: &'a Connection,
+    statement: &'a Statement,
+    arguments: &'a Arguments<'a>,
+) -> Sent<'a> {
+    Box::pin(async move { connection.client.query(statement, &arguments.list()).await })
+}
+
+/// Sends all in the order given (each is sent when first polled) and waits for all answers.
+async fn pipelined(sent: Vec<Sent<'_>>) -> Vec<PgRows> {
+    let mut sent: Vec<Pin<Box<MaybeDone<Sent<'_>>>>> =
+        sent.into_iter().map(|f| Box::pin(maybe_done(f))).collect();
+    poll_fn(|context| {
+        let waiting = sent
+            .iter_mut()
+            .filter_map(|f| f.as_mut().poll(context).is_pending().then_some(()))
+            .count();
+        if waiting == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    sent.iter_mut()
+        .map(|f| f.as_mut().take_output().expect("polled to its end, taken once"))
+        .collect()
+}
+
+fn lost_or_rejected(error: &tokio_postgres::Error) -> Failure {
+    match class(error) {
+        Class::Again => Failure::Again(failed(error)),
+        Class::Connection => Failure::Lost(failed(error)),
+        Class::StalePlan | Class::Aborted | Class::Statement => Failure::Rejected(failed(error)),
+    }
+}
+
+/// Runs these items of the batch as one transaction; a careful one locks all its rows first.
+pub(super) async fn run(
+    connection: &Connection,
+    works: &[Work],
+    segment: &[usize],
+    careful: bool,
+) -> Result<Step, Failure> {
+    let locks = if careful {
+        locks(works, segment)
+    } else {
+        Plan::new()
+    };
+    let guards = guards(works, segment);
+    let all_ops = ops(works, segment.iter().copied()).map_err(Failure::Rejected)?;
+    let claims: Vec<(usize, &JobClaim)> = segment
+        .iter()
+        .filter_map(|&item| match &works[item] {
+            Work::Claim(claim, _) => Some((item, claim)),
+            Work::Change(..) => None,
+        })
+        .collect();
+    // everything is prepared before BEGIN, so that nothing between BEGIN and COMMIT waits for more than it must
+    let statements = prepare(
+        connection,
+        locks.values().chain(guards.values()).chain(all_ops.values()),
+        !claims.is_empty(),
+    )
+    .await;
+    let statements = statements.map_err(|error| lost_or_rejected(&error))?;
+
+    let mut refused: BTreeMap<usize, (usize, bool)> = BTreeMap::new();
+    let begun = !guards.is_empty() || !locks.is_empty();
+    if begun {
+        refused = check_guards(connection, &locks, &guards, &statements).await?;
+        let partly = |item: &usize| matches!(&works[*item], Work::Change(c, _) if c.set.guards.len() > 1);
+        if refused.keys().any(partly) {
+            let _ = connection.client.batch_execute("ROLLBACK").await;
+            return Ok(without_refused(segment, &refused, partly));
+        }
+    }
+
+    let accepted = segment.iter().copied().filter(|item| !refused.contains_key(item));
+    let ops = if refused.is_empty() {
+        all_ops
+    } else {
+        ops(works, accepted).map_err(Failure::Rejected)?
+    };
+    let arguments: Vec<Arguments<'_>> = ops.values().map(Group::arguments).collect();
+    let claim_arguments: Vec<[i64; 3]> = claims
+        .iter()
+        .map(|(_, c)| [c.now_us, c.lease_until_us, i64::from(c.limit)])
+        .collect();
+    let mut sent = Vec::with_capacity(ops.len() + claims.len() + 2);
+    if !begun {
+        sent.push(simple(connection, BEGIN));
+    }
+    for (group, arguments) in ops.values().zip(&arguments) {
+        sent.push(statement(connection, statements.of(group), arguments));
+    }
+    let first_claim = sent.len();
+    for [now, lease, limit] in &claim_arguments {
+        let claim = statements.claim.as_ref().expect("prepared when there are claims");
+        sent.push(Box::pin(async move {
+            connection.client.query(claim, &[now, lease, limit]).await
+        }));
+    }
+    sent.push(simple(connection, "COMMIT"));
+    let mut answers = pipelined(sent).await;
+    let committed = answers.pop().expect("COMMIT was sent last");
+    judge(&answers, committed).inspect_err(|failure| {
+        if matches!(failure, Failure::InDoubt) {
+            tracing::error!(changes = segment.len(), "the connection was lost during COMMIT");
+        }
+    })?;
+
+    let mut claimed = answers.split_off(first_claim).into_iter();
+    let settled = segment.iter().map(|&item| {
+        let settled = match (&works[item], refused.get(&item)) {
+            (Work::Claim(..), _) => claimed_rows(claimed.next().expect("one answer per claim")),
+            (Work::Change(..), Some((guard, _))) => Settled::Commit(Commit::Refused { guard: *guard }),
+            (Work::Change(..), None) => Settled::Commit(Commit::Done),
+        };
+        (item, settled)
+    });
+    Ok(Step {
+        settled: settled.collect(),
+        rest: Vec::new(),
+    })
+}
+
+/// The prepared statements of a batch.
+struct Statements {
+    generated: BTreeMap<(&'static str, Verb), Statement>,
+    claim: Option<Statement>,
+}
+
+impl Statements {
+    fn of(&self, group: &Group<'_>) -> &Statement {
+        &self.generated[&(group.table.name, group.verb)]
+    }
+}
+
+async fn prepare<'a>(
+    connection: &Connection,
+    groups: impl Iterator<Item = &'a Group<'a>>,
+    claims: bool,
+) -> Result<Statements, tokio_postgres::Error> {
+    let mut generated = BTreeMap::new();
+    for group in groups {
+        generated.insert(
+            (group.table.name, group.verb),
+            connection.generated(group.table, group.verb).await?,
+        );
+    }
+    let claim = if claims {
+        Some(connection.query_statement(jobs::CLAIM_POSTGRES).await?)
+    } else {
+        None
+    };
+    Ok(Statements { generated, claim })
+}
+
+/// BEGIN, locks and all guards in one round trip. Answers the refused items: their first refusing guard, and whether the
+/// refusal stands whatever becomes of the rest of the batch.
+async fn check_guards(
+    connection: &Connection,
+    locks: &Plan<'_>,
+    guards: &Plan<'_>,
+    statements: &Statements,
+) -> Result<BTreeMap<usize, (usize, bool)>, Failure> {
+    let groups = || locks.values().chain(guards.values());
+    let arguments: Vec<Arguments<'_>> = groups().map(Group::arguments).collect();
+    let mut sent = vec![simple(connection, BEGIN)];
+    for (group, arguments) in groups().zip(&arguments) {
+        sent.push(statement(connection, statements.of(group), arguments));
+    }
+    let answers = pipelined(sent).await;
+    let errors = || answers.iter().filter_map(|answer| answer.as_ref().err());
+    // what follows BEGIN's or a guard's failure is an echo (25P02, or 25006 outside of a transaction)
+    if let Some(error) = errors()
+        .find(|error| class(error) != Class::Aborted)
+        .or(errors().next())
+    {
+        let failure = lost_or_rejected(error);
+        let _ = connection.client.batch_execute("ROLLBACK").await;
+        return Err(failure);
+    }
+    let mut refused: BTreeMap<usize, (usize, bool)> = BTreeMap::new();
+    for (group, rows) in guards
+        .values()
+        .zip(answers.iter().skip(1 + locks.len()).flatten())
+    {
+        let accepted = match group.accepted(rows) {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let _ = connection.client.batch_execute("ROLLBACK").await;
+                return Err(Failure::Rejected(error));
+            }
+        };
+        for (entry, _) in group
+            .entries
+            .iter()
+            .zip(accepted)
+            .filter(|(_, accepted)| !accepted)
+        {
+            let first = refused.entry(entry.item).or_insert((entry.guard, true));
+            first.0 = first.0.min(entry.guard);
+            first.1 &= group.refuses_for_good();
+        }
+    }
+    Ok(refused)
+}
+
+/// The transaction is rolled back because a refused change set had written. Its refusal is final when nothing of this
+/// batch can have caused it; otherwise it is asked again alone. The others, refused ones included (what refused them may
+/// be undone now), go again together.
+fn without_refused(
+    segment: &[usize],
+    refused: &BTreeMap<usize, (usize, bool)>,
+    partly: impl Fn(&usize) -> bool,
+) -> Step {
+    let mut step = Step::default();
+    let (mut together, mut alone) = (Vec::new(), Vec::new());
+    for &item in segment {
+        match refused.get(&item) {
+            Some(&(guard, for_good)) if partly(&item) => {
+                if for_good || segment.len() == 1 {
+                    step.settled
+                        .push((item, Settled::Commit(Commit::Refused { guard })));
+                } else {
+                    alone.push(vec![item]);
+                }
+            }
+            _ => together.push(item),
+        }
+    }
+    if !together.is_empty() {
+        step.rest.push(together);
+    }
+    step.rest.extend(alone);
+    step
+}
+
+/// Whether the transaction is durable, from the answers to its operations and to COMMIT.
+fn judge(answers: &[PgRows], committed: PgRows) -> Result<(), Failure> {
+    let errors = || answers.iter().filter_map(|answer| answer.as_ref().err());
+    if let Some(error) = errors()
+        .find(|error| class(error) != Class::Aborted)
+        .or(errors().next())
+    {
+        // the server refused an operation, so its COMMIT was a rollback; a lost connection says nothing about it
+        return Err(match lost_or_rejected(error) {
+            Failure::Lost(_) => Failure::InDoubt,
+            other => other,
+        });
+    }
+    match committed {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match lost_or_rejected(&error) {
+            Failure::Lost(_) => Failure::InDoubt,
+            other => other,
+        }),
+    }
+}
+
+fn claimed_rows(answer: PgRows) -> Settled {
+    let rows: Result<Vec<Row>, StoreError> = answer
+        .map_err(|error| failed(&error))
+        .and_then(|rows| rows.iter().map(row).collect());
+    match rows {
+        Ok(mut rows) => {
+            jobs::oldest_first(&mut rows);
+            Settled::Rows(rows)
+        }
+        Err(error) => Settled::Failed(error),
+    }
+}

@@ -75,6 +75,19 @@ impl Endpoint {
     }
 }
 
+/// What shall change of a webhook endpoint; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeEndpoint {
+    /// Where it is.
+    pub url: Option<Box<str>>,
+    /// Signs deliveries.
+    pub secret: Option<Secret>,
+    /// Which event types it wants; all when empty.
+    pub events: Option<Vec<Box<str>>>,
+    /// Whether it wants anything.
+    pub enabled: Option<bool>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct EndpointBody {
     events: Vec<Box<str>>,
@@ -348,9 +361,7 @@ impl Engine {
         events: &[Box<str>],
     ) -> Result<(Box<str>, Secret), Problem> {
         check_url("url", url)?;
-        if let Some(unknown) = events.iter().find(|kind| !event::KINDS.contains(&kind.as_ref())) {
-            return Err(Problem::invalid("events", format!("{unknown} is not an event type")));
-        }
+        check_events(events)?;
         let standing = self.shop(shop).await?.ok_or_else(Problem::not_found)?;
         if standing.endpoints.len() >= ENDPOINTS_MOST {
             return Err(Problem::with("unprocessable_entity", "The shop has as many webhook endpoints as it may have."));
@@ -375,6 +386,34 @@ impl Engine {
         self.wake.notify_one();
         match committed {
             Commit::Done => Ok((id.as_str().into(), secret)),
+            Commit::Refused { .. } => Err(Problem::new("conflict")),
+        }
+    }
+
+    /// Changes a webhook endpoint. What it was owed before goes to where it is now.
+    ///
+    /// # Errors
+    /// `not_found`; as for a new one; `conflict` when it changed meanwhile.
+    pub async fn update_endpoint(&self, shop: &str, id: &str, change: ChangeEndpoint) -> Result<(), Problem> {
+        change.url.as_deref().map_or(Ok(()), |url| check_url("url", url))?;
+        change.events.as_deref().map_or(Ok(()), check_events)?;
+        let rows = repo::endpoints(self.store.as_ref(), shop).await?;
+        let mut row = rows.into_iter().find(|row| row.id.as_ref() == id).ok_or_else(Problem::not_found)?;
+        let expected = row.version;
+        row.version += 1;
+        row.url = change.url.unwrap_or(row.url);
+        row.enabled = change.enabled.map_or(row.enabled, i64::from);
+        if let Some(secret) = change.secret {
+            row.sealed = self.vault.seal(&endpoint_place(shop, id), secret.expose());
+        }
+        if let Some(events) = change.events {
+            row.body = serde_json::to_string(&EndpointBody { events }).expect("plain data").into();
+        }
+        let guard = Guard::Update { table: EndpointRow::TABLE, row: row.into_values(), expected };
+        let committed = self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await?;
+        self.forget_shop(shop);
+        match committed {
+            Commit::Done => Ok(()),
             Commit::Refused { .. } => Err(Problem::new("conflict")),
         }
     }
@@ -404,6 +443,13 @@ impl Engine {
             Commit::Done => Ok(()),
             Commit::Refused { .. } => Err(Problem::new("conflict")),
         }
+    }
+}
+
+fn check_events(events: &[Box<str>]) -> Result<(), Problem> {
+    match events.iter().find(|kind| !event::KINDS.contains(&kind.as_ref())) {
+        Some(unknown) => Err(Problem::invalid("events", format!("{unknown} is not an event type"))),
+        None => Ok(()),
     }
 }
 

@@ -149,7 +149,10 @@ impl Engine {
     }
 
     /// As [`Engine::once`], with the JSON that a refusal is kept as.
-    pub(crate) async fn once_as(
+    ///
+    /// # Errors
+    /// As [`Engine::once`].
+    pub async fn once_as(
         &self,
         shop: &str,
         key: Option<&Idempotency>,

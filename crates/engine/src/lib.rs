@@ -162,6 +162,16 @@ impl Engine {
         self.providers.values()
     }
 
+    /// A text that proves to us later that we made it for `what`. Nodes that share the vault's keys share it.
+    pub fn proof(&self, what: &str) -> String {
+        self.vault.proofs(what).swap_remove(0)
+    }
+
+    /// Whether we made this text for `what`.
+    pub fn proves(&self, what: &str, proof: &str) -> bool {
+        self.vault.proofs(what).iter().any(|made| vault::same(made.as_bytes(), proof.as_bytes()))
+    }
+
     pub(crate) fn call(&self, account: Arc<kessai_provider::port::Account>, key: impl Into<Box<str>>) -> Call {
         Call::new(account, key, self.transport.clone(), self.settings.provider_timeout_ms, self.now())
     }

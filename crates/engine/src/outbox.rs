@@ -288,6 +288,36 @@ impl Engine {
         Ok(done)
     }
 
+    /// Deliveries as a list, newest event first: those in one status, or all that were not delivered. `next` goes on from there.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list_deliveries(
+        &self,
+        shop: &Shop,
+        status: Option<&str>,
+        before: Option<&str>,
+        limit: i64,
+    ) -> Result<String, Problem> {
+        let rows = repo::deliveries(self.store.as_ref(), &shop.id, status, before, limit).await?;
+        let full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= limit);
+        let next = rows.last().filter(|_| full).map(|row| row.event_id.clone());
+        let at = |micros: i64| kessai_core::time::wire_utc(repo::instant(micros));
+        let data: Vec<serde_json::Value> = rows
+            .iter()
+            .map(|row| {
+                let body: DeliveryBody = serde_json::from_str(&row.body).unwrap_or_default();
+                serde_json::json!({
+                    "id": row.id, "resource": "webhook_delivery", "event_id": row.event_id, "endpoint_id": row.endpoint_id,
+                    "status": row.status, "tries": row.tries, "last_status": row.last_status,
+                    "next_at": row.next_at.map(at), "created_at": at(row.created_at), "updated_at": at(row.updated_at),
+                    "replays": body.replays, "log": body.tries,
+                })
+            })
+            .collect();
+        Ok(serde_json::json!({"resource": "list", "data": data, "next": next}).to_string())
+    }
+
     /// `GET /events`, newest first.
     ///
     /// # Errors

@@ -70,6 +70,25 @@ impl Engine {
         })
     }
 
+    /// The open discrepancies of a shop as a list, newest first, at most 100.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list_discrepancies(&self, shop: &Shop) -> Result<String, Problem> {
+        let rows = repo::open_discrepancies(self.store.as_ref(), &shop.id, 100).await?;
+        let data: Vec<Value> = rows
+            .iter()
+            .map(|row| {
+                let details: Value = serde_json::from_str(&row.body).unwrap_or_default();
+                json!({
+                    "id": row.id, "resource": "discrepancy", "kind": row.kind, "status": row.status, "payment": row.payment_id,
+                    "details": details, "created_at": wire_utc(instant(row.created_at)),
+                })
+            })
+            .collect();
+        Ok(json!({"resource": "list", "total": data.len(), "data": data}).to_string())
+    }
+
     /// The story as JSON, oldest first.
     ///
     /// # Errors

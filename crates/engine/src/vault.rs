@@ -21,6 +21,7 @@ const VERSION: u8 = 1;
 struct Key {
     id: [u8; 4],
     key: LessSafeKey,
+    proof: [u8; 32],
 }
 
 /// Seals and opens. The first key seals; all keys open, so that keys rotate without downtime.
@@ -42,7 +43,8 @@ impl Vault {
                 let print = digest::digest(&digest::SHA256, bytes);
                 let mut id = [0; 4];
                 id.copy_from_slice(&print.as_ref()[..4]);
-                Key { id, key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes")) }
+                let proof = hmac_sha256(bytes, b"kessai proofs");
+                Key { id, proof, key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes")) }
             })
             .collect();
         Self { keys, entropy }
@@ -63,6 +65,11 @@ impl Vault {
             .expect("far below the cipher's limit");
         sealed.extend(bytes);
         sealed
+    }
+
+    /// Texts that prove we made them for `what`, newest key first: the first is given out, each is believed.
+    pub fn proofs(&self, what: &str) -> Vec<String> {
+        self.keys.iter().map(|key| hex::encode(&hmac_sha256(&key.proof, what.as_bytes())[..16])).collect()
     }
 
     /// Opens what was sealed for `place`.

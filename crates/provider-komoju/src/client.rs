@@ -11,7 +11,7 @@ use kessai_core::capability::Capability;
 use kessai_core::payment::{CaptureMode, Status};
 use kessai_core::tax::Totals;
 use kessai_provider::port::{
-    Account, Authorize, BankRefund, BankRefunds, Call, Cancels, Captures, Doubt, Handle, InquiryError,
+    Account, Authorize, BankRefund, BankRefunds, BrowserTokens, Call, Cancels, Captures, Doubt, Handle, InquiryError,
     Instrument, NextAction, Notification, NotificationRejected, Outcome, Provider, RawNotification, Refunds,
     Rejection, Tokens, Vault, View,
 };
@@ -457,6 +457,14 @@ impl Provider for Komoju {
         }
         let empty = |session: Session| map::empty_session(&session, &handle.key, handle.totals.total(), None);
         session.map(empty).transpose().map_err(unreadable)
+    }
+
+    fn browser_tokens(&self, account: &Account) -> Option<BrowserTokens> {
+        let publishable_key = account.secret("publishable_key");
+        (!publishable_key.is_empty()).then(|| BrowserTokens {
+            url: format!("{}/api/v1/tokens", account.base_url).into(),
+            publishable_key: publishable_key.into(),
+        })
     }
 
     fn read_notification(

@@ -347,6 +347,15 @@ pub enum NotificationRejected {
     Unreadable,
 }
 
+/// Where a browser turns a card number into a one-time token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserTokens {
+    /// Takes a POST with `payment_details`, and answers a token whose `id` begins with `tok_`.
+    pub url: Box<str>,
+    /// Sent as the user name of HTTP Basic authentication; it may do nothing else.
+    pub publishable_key: Box<str>,
+}
+
 /// A provider. Six verbs at most; the rest is mapping.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -371,6 +380,12 @@ pub trait Provider: Send + Sync {
         account: &Account,
         raw: &RawNotification<'_>,
     ) -> Result<Notification, NotificationRejected>;
+
+    /// Where a browser turns a card number into a one-time token by itself, so that the number never touches us.
+    fn browser_tokens(&self, account: &Account) -> Option<BrowserTokens> {
+        let _ = account;
+        None
+    }
 
     /// Takes the money of an authorized payment.
     fn captures(&self) -> Option<&dyn Captures> {

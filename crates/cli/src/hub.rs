@@ -1,0 +1,175 @@
+//! Wires a hub: store, clock, dice, network, providers, engine, jobs, doors.
+use crate::real::{HttpTransport, Reach, SystemClock, SystemEntropy};
+use anyhow::Context as _;
+use kessai_core::{Clock, Entropy};
+use kessai_engine::inbox::ProcessNotification;
+use kessai_engine::outbox::Deliver;
+use kessai_engine::settle::{Housekeeping, SettleAttempt, Unwind, WatchPayment};
+use kessai_engine::vault::Vault;
+use kessai_engine::{Engine, EngineSettings, Parts};
+use kessai_jobs::{NewJob, Runner};
+use kessai_provider::transport::Transport;
+use kessai_store::{ChangeSet, Migrate, PgSettings, Settings, SqliteSettings, Store};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a job's lease lasts, in seconds: longer than any call a job makes.
+const LEASE_S: i64 = 120;
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite(std::path::PathBuf),
+    /// A PostgreSQL connection string.
+    Postgres(String),
+}
+
+impl Database {
+    /// `postgres://…` or a path (`sqlite:` in front is allowed).
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains("host=") {
+            Self::Postgres(text.to_owned())
+        } else {
+            Self::Sqlite(text.strip_prefix("sqlite:").unwrap_or(text).into())
+        }
+    }
+
+    /// Opens it.
+    pub async fn open(&self, migrate: Migrate) -> anyhow::Result<Arc<dyn Store>> {
+        let settings = match self {
+            Self::Sqlite(path) => {
+                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+                }
+                Settings::Sqlite(SqliteSettings::new(path))
+            }
+            Self::Postgres(url) => Settings::Postgres(PgSettings::new(url)),
+        };
+        kessai_store::open(&settings, migrate).await.context("opening the database")
+    }
+}
+
+/// What a hub is started with.
+pub struct HubSettings {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Arc<SystemClock>,
+    /// The network towards providers.
+    pub transport: Arc<dyn Transport>,
+    /// Whether webhooks may go to private addresses.
+    pub private_webhooks: bool,
+    /// Seals secrets: 32-byte keys, newest first.
+    pub vault_keys: Vec<[u8; 32]>,
+    /// What the engine is told.
+    pub engine: EngineSettings,
+}
+
+/// A hub whose parts are put together and whose jobs do not run yet.
+pub struct Hub {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    clock: Arc<SystemClock>,
+    store: Arc<dyn Store>,
+}
+
+impl Hub {
+    /// Puts a hub together.
+    ///
+    /// # Errors
+    /// When the network cannot be set up.
+    pub fn new(settings: HubSettings) -> anyhow::Result<Self> {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let reach = if settings.private_webhooks { Reach::Anywhere } else { Reach::PublicOnly };
+        let engine = Engine::new(Parts {
+            store: settings.store.clone(),
+            clock: settings.clock.clone(),
+            entropy: entropy.clone(),
+            transport: settings.transport,
+            webhooks: Arc::new(HttpTransport::new(reach)?),
+            providers: crate::providers::all(),
+            vault: Vault::new(&settings.vault_keys, entropy),
+            settings: settings.engine,
+        });
+        Ok(Self { engine: Arc::new(engine), clock: settings.clock, store: settings.store })
+    }
+
+    /// The runner that knows every job of the hub.
+    pub fn runner(&self) -> Runner<Engine> {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        Runner::new(self.store.clone(), clock, self.engine.clone(), LEASE_S)
+            .with::<SettleAttempt>()
+            .with::<WatchPayment>()
+            .with::<Unwind>()
+            .with::<Deliver>()
+            .with::<ProcessNotification>()
+            .with::<Housekeeping>()
+    }
+
+    /// Runs jobs until `stop` says so. The handle ends when what was begun is done.
+    #[expect(clippy::disallowed_methods, reason = "the binary starts tasks")]
+    pub fn run_jobs(&self, stop: watch::Receiver<bool>) -> tokio::task::JoinHandle<()> {
+        let runner = self.runner();
+        let wake = self.engine.wake();
+        tokio::spawn(async move {
+            runner
+                .keep_running(stop, wake, |ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms))))
+                .await;
+        })
+    }
+
+    /// Sees to it that each shop's recurring jobs stand in the queue, once.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn queue_recurring(&self) -> anyhow::Result<()> {
+        for shop in kessai_store::repo::shops(self.store.as_ref(), 1).await? {
+            let job = NewJob::new::<Engine, _>(&shop.shop_id, "housekeeping", self.clock.now(), &Housekeeping {});
+            let _ = self.store.commit(ChangeSet { guards: vec![job.guard()], ops: vec![] }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the vault's keys from a file of 64 hex digits a line, newest first; makes the file with one key when it is missing.
+///
+/// # Errors
+/// When the file cannot be read or written, or a line is no key.
+pub fn vault_keys(path: &Path) -> anyhow::Result<Vec<[u8; 32]>> {
+    if !path.exists() {
+        let mut key = [0; 32];
+        SystemEntropy.fill(&mut key);
+        write_private(path, &format!("{}\n", hex::encode(key)))?;
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let keys: Vec<[u8; 32]> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let bytes = hex::decode(line).ok().and_then(|bytes| bytes.try_into().ok());
+            bytes.with_context(|| format!("{}: a line is not 64 hex digits", path.display()))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    anyhow::ensure!(!keys.is_empty(), "{} holds no key", path.display());
+    Ok(keys)
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path).with_context(|| format!("writing {}", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(())
+}

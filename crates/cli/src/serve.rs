@@ -1,0 +1,128 @@
+//! `kessai serve`: the hub, for real.
+use crate::config::Config;
+use crate::hub::{Database, Hub, HubSettings, vault_keys};
+use crate::real::{HttpTransport, Reach, SystemClock};
+use anyhow::Context as _;
+use kessai_engine::EngineSettings;
+use kessai_http::{App, Limits};
+use kessai_store::Migrate;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// `kessai serve`
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// The configuration file; kessai.toml when it is there.
+    #[arg(long, env = "KESSAI_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// The file that was named, or kessai.toml when it is there.
+pub fn config_file(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| Some(PathBuf::from("kessai.toml")).filter(|path| path.exists()))
+}
+
+/// Runs the hub until it is told to stop.
+///
+/// # Errors
+/// When the configuration is wrong, the database cannot be opened, or the address is taken.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let config = Config::load(config_file(args.config).as_deref(), std::env::vars())?;
+    let otlp = Some(config.observe.otlp_endpoint.as_str()).filter(|endpoint| !endpoint.is_empty());
+    let observing = crate::observe::start(&config.observe.log, config.observe.format, otlp)?;
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("listening on {}", config.server.listen))?;
+    let migrate = if config.store.migrate { Migrate::Apply } else { Migrate::Refuse };
+    let store = Database::parse(&config.store.database).open(migrate).await?;
+    let hub = Hub::new(HubSettings {
+        store: store.clone(),
+        clock: Arc::new(SystemClock::default()),
+        transport: Arc::new(HttpTransport::new(Reach::Anywhere)?),
+        private_webhooks: config.webhooks.allow_private_addresses,
+        vault_keys: vault_keys(&config.vault.key_file)?,
+        engine: EngineSettings {
+            public_url: config.public_url().into(),
+            provider_timeout_ms: config.providers.timeout_ms,
+            webhook_timeout_ms: config.webhooks.timeout_ms,
+            absence_s: config.providers.absence_s,
+        },
+    })?;
+    hub.queue_recurring().await?;
+    let (stop, stopped) = watch::channel(false);
+    let jobs = hub.run_jobs(stopped);
+    let app = App::new(hub.engine.clone(), Limits::default()).with_metrics(observing.metrics.clone());
+    tracing::info!(listen = %config.server.listen, public_url = %config.public_url(), "ready");
+    until_stopped(listener, kessai_http::router(app), stop).await?;
+    let _ = jobs.await;
+    store.close().await;
+    tracing::info!("stopped");
+    drop(observing);
+    Ok(())
+}
+
+/// Serves until SIGTERM or Ctrl-C, then finishes what was begun, for at most ten seconds.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn until_stopped(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: watch::Sender<bool>,
+) -> anyhow::Result<()> {
+    let stopped = stop.subscribe();
+    let serving = serve_on(listener, router, stopped);
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended,
+        () = told_to_stop() => {}
+    }
+    tracing::info!("stopping: what was begun is finished first");
+    stop.send_replace(true);
+    match tokio::time::timeout(Duration::from_secs(10), serving).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            tracing::warn!("some connections were still open after ten seconds");
+            Ok(())
+        }
+    }
+}
+
+/// Serves until `stopped`.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve_on(
+    listener: TcpListener,
+    router: axum::Router,
+    mut stopped: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    use axum::serve::ListenerExt as _;
+    let listener = listener.tap_io(|socket| {
+        let _ = socket.set_nodelay(true);
+    });
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        })
+        .await
+        .context("serving")
+}
+
+async fn told_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .expect("signals can be listened to");
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupt.await;
+}

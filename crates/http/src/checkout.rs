@@ -1,0 +1,704 @@
+//! What a shopper's browser opens: the checkout of a session, the bank's check, slips, and the ways back. The browser decides nothing:
+//! every return is a hint to ask the provider.
+use crate::app::{App, is_id};
+use crate::shown::{method_detail, state_of};
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use kessai_core::capability::{Capability, Deadline};
+use kessai_core::payment::{CaptureMode, Status};
+use kessai_core::session::SessionStatus;
+use kessai_engine::model::{Payment, Session};
+use kessai_engine::payments::Source;
+use kessai_engine::sessions::{PaySession, return_to};
+use kessai_engine::{Idempotency, Problem, Shop};
+use kessai_store::repo;
+use kessai_web::checkout::{Checkout, Entered, FieldError, Line, Method, Terms, TokenEndpoint};
+use kessai_web::errors::ErrorBanner;
+use kessai_web::instructions::{Instructions, Slip};
+use kessai_web::shopper::{Cancelled, Completed, Expired, FrameReturn, NotFound, Processing, ServerError, ThreeDSecure};
+use kessai_web::{Frame, Locale, Page, State as Shown, render};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The shopper's doors.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/sessions/{id}", get(checkout))
+        .route("/sessions/{id}/pay", post(pay))
+        .route("/sessions/{id}/authenticate", get(authenticate))
+        .route("/sessions/{id}/return", get(come_back))
+        .route("/sessions/{id}/status", get(session_status))
+        .route("/instructions/{payment}", get(instructions))
+        .route("/instructions/{payment}/status", get(payment_status))
+        .route("/payments/{payment}/return", get(direct_return))
+        .route("/secure_tokens/{id}/return", get(secure_token_return))
+        .route("/assets/{*file}", get(asset))
+        .route("/payment_methods/{file}", get(mark))
+}
+
+/// What a page's query may say. Texts from outside are only ever looked up.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Asked {
+    locale: Option<String>,
+    error: Option<String>,
+    method: Option<String>,
+    field: Option<String>,
+    why: Option<String>,
+    cancelled: Option<String>,
+}
+
+/// A page with the headers that every page of a shopper carries.
+pub(crate) fn page(status: StatusCode, page: &impl Page, locale: Locale) -> Response {
+    let mut response = (status, Html(render(page, locale))).into_response();
+    protect(response.headers_mut(), &page.csp().header());
+    response.headers_mut().insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
+    response
+}
+
+/// Nothing is kept, guessed, framed or told to others.
+pub(crate) fn protect(headers: &mut HeaderMap, csp: &str) {
+    if let Ok(value) = HeaderValue::from_str(csp) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, value);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    );
+}
+
+fn see_other(url: &str) -> Response {
+    let Ok(location) = HeaderValue::from_str(url) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+fn accepted(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok())
+}
+
+fn locale(asked: &Asked, default: Option<&str>, headers: &HeaderMap) -> Locale {
+    Locale::negotiate(asked.locale.as_deref(), default, accepted(headers))
+}
+
+/// A problem as a page. Only what was never there says so; the rest is ours to look into.
+fn refused(problem: &Problem, here: &str, locale: Locale) -> Response {
+    let here = here.to_owned();
+    match problem.status() {
+        404 => page(StatusCode::NOT_FOUND, &NotFound { live: true, here }, locale),
+        status => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            page(status, &ServerError { live: true, here, reference: problem.code.name.into() }, locale)
+        }
+    }
+}
+
+async fn shop_of(app: &App, owner: Option<Box<str>>) -> Result<Arc<Shop>, Problem> {
+    let owner = owner.ok_or_else(Problem::not_found)?;
+    app.engine.shop(&owner).await?.ok_or_else(Problem::not_found)
+}
+
+async fn shop_of_session(app: &App, id: &str) -> Result<Arc<Shop>, Problem> {
+    if !is_id(id) {
+        return Err(Problem::not_found());
+    }
+    let owner = repo::session_owner(app.engine.store().as_ref(), id).await?;
+    shop_of(app, owner).await
+}
+
+async fn shop_of_payment(app: &App, id: &str) -> Result<Arc<Shop>, Problem> {
+    if !is_id(id) {
+        return Err(Problem::not_found());
+    }
+    let owner = repo::payment_owner(app.engine.store().as_ref(), id).await?;
+    shop_of(app, owner).await
+}
+
+fn frame(app: &App, shop: &Shop, here: String) -> Frame {
+    Frame { shop_name: shop.name.clone().into(), live: shop.live, now: app.engine.now(), here }
+}
+
+/// `/sessions/{id}` with what the page was asked to say, without the language.
+fn here(session: &Session, asked: &Asked) -> String {
+    let mut here = format!("/sessions/{}", session.id);
+    let mut joint = '?';
+    for (name, value) in [("error", &asked.error), ("method", &asked.method)] {
+        if let Some(value) = value.as_deref().filter(|value| is_id(value)) {
+            here.push_str(&format!("{joint}{name}={value}"));
+            joint = '&';
+        }
+    }
+    here
+}
+
+async fn checkout(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        let shop = shop_of_session(&app, &id).await?;
+        let (session, payment) = app.engine.session(&shop, &id).await?;
+        Ok::<_, Problem>(show(&app, &shop, &session, payment.as_ref(), &asked, &headers))
+    };
+    shown.await.unwrap_or_else(|problem| refused(&problem, &format!("/sessions/{id}"), locale(&asked, None, &headers)))
+}
+
+/// The page of a session as it now stands.
+fn show(
+    app: &App,
+    shop: &Shop,
+    session: &Session,
+    payment: Option<&Payment>,
+    asked: &Asked,
+    headers: &HeaderMap,
+) -> Response {
+    let locale = locale(asked, Some(&session.body.locale), headers);
+    let frame = frame(app, shop, here(session, asked));
+    let reference = session.id.as_str().to_owned();
+    let return_url = session.body.return_url.as_ref().map(|_| return_to("", session));
+    let (amount, currency) = money(session);
+    match session.status {
+        SessionStatus::Cancelled => page(StatusCode::OK, &Cancelled { frame, reference, return_url }, locale),
+        SessionStatus::Completed => match payment {
+            Some(payment) if is_slip(payment) => see_other(&format!("/instructions/{}", payment.id)),
+            payment => {
+                let completed = Completed {
+                    frame,
+                    amount,
+                    currency,
+                    state: payment.map_or(Shown::Captured, state_of),
+                    method: payment.map_or_else(|| "credit_card".into(), |p| p.method.to_string()),
+                    method_detail: payment.and_then(method_detail),
+                    paid_at: session.completed_at,
+                    order_number: session.body.order_number.as_ref().map(ToString::to_string),
+                    payment_id: payment.map_or(reference, |payment| payment.id.as_str().to_owned()),
+                    return_url,
+                };
+                page(StatusCode::OK, &completed, locale)
+            }
+        },
+        SessionStatus::Pending if session.expired(app.engine.now()) => {
+            page(StatusCode::OK, &Expired { frame, reference, return_url }, locale)
+        }
+        SessionStatus::Pending => match payment {
+            Some(payment) if payment.body.state.in_flight().is_some() => {
+                let status_url = format!("/sessions/{}/status", session.id);
+                let reference = payment.id.as_str().to_owned();
+                page(StatusCode::OK, &Processing { frame, amount, currency, reference, status_url, return_url }, locale)
+            }
+            _ => page(StatusCode::OK, &offer(app, shop, session, payment, asked, frame, return_url), locale),
+        },
+    }
+}
+
+fn money(session: &Session) -> (i64, String) {
+    (session.body.amount.minor(), session.body.amount.currency().code().to_owned())
+}
+
+fn is_slip(payment: &Payment) -> bool {
+    payment.body.state.capture_mode() == CaptureMode::Auto
+        && payment.body.details.contains_key("instructions_url")
+        && payment.status() != Status::Failed
+}
+
+fn origin(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())
+}
+
+fn offer(
+    app: &App,
+    shop: &Shop,
+    session: &Session,
+    payment: Option<&Payment>,
+    asked: &Asked,
+    frame: Frame,
+    cancel_url: Option<String>,
+) -> Checkout {
+    let offer = app.engine.session_offer(shop, session);
+    let (amount, currency) = money(session);
+    let reference = payment.map_or_else(|| session.id.as_str().to_owned(), |payment| payment.id.as_str().to_owned());
+    let error = asked.error.as_deref().filter(|code| is_id(code)).map(|code| ErrorBanner::new(code, reference));
+    let card = app.engine.route(shop, "credit_card");
+    let tokens = card.and_then(|route| route.provider.browser_tokens(&route.account)).map(|tokens| TokenEndpoint {
+        url: tokens.url.into(),
+        publishable_key: tokens.publishable_key.into(),
+    });
+    let mut redirect_origins: Vec<String> =
+        shop.accounts.values().filter_map(|account| origin(&account.base_url)).collect();
+    redirect_origins.extend(session.body.return_url.as_deref().and_then(origin));
+    redirect_origins.push("https:".into());
+    redirect_origins.dedup();
+    let field_errors = match (&asked.field, &asked.why) {
+        (Some(field), Some(why)) if is_id(field) && is_id(why) => {
+            vec![FieldError { field: field.clone(), code: why.clone() }]
+        }
+        _ => vec![],
+    };
+    let text = |name: &str| session.body.payment_data.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Checkout {
+        session_id: session.id.as_str().into(),
+        amount,
+        currency,
+        lines: session.body.line_items.iter().filter_map(line).collect(),
+        expires_at: Some(session.expires_at),
+        methods: offer.into_iter().map(method).collect(),
+        chosen: asked.method.clone().filter(|slug| is_id(slug)),
+        entered: Entered {
+            email: session.body.email.as_deref().unwrap_or_default().into(),
+            name: text("name"),
+            ..Entered::default()
+        },
+        error,
+        field_errors,
+        terms: terms(&shop.settings.terms),
+        csrf: app.engine.proof(&csrf(session.id.as_str())),
+        attempt: kessai_core::id::random_text(25, app.engine.entropy()),
+        tokens,
+        cancel_url,
+        redirect_origins,
+        frame,
+    }
+}
+
+fn csrf(session: &str) -> String {
+    format!("pay/{session}")
+}
+
+fn line(item: &Value) -> Option<Line> {
+    Some(Line {
+        description: item["description"].as_str()?.to_owned(),
+        quantity: item["quantity"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+        amount: item["amount"].as_i64(),
+        image: item["image"].as_str().map(Into::into),
+    })
+}
+
+fn method(capability: &'static Capability) -> Method {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    Method {
+        slug: capability.method.into(),
+        fee: capability.session_fee,
+        charge: None,
+        brands: if capability.method == "credit_card" { owned(capability.subtypes) } else { vec![] },
+        stores: if capability.method == "konbini" { owned(capability.subtypes) } else { vec![] },
+        additional_fields: owned(capability.asks),
+        days: match capability.deadline {
+            Deadline::Days { default, .. } => Some(default),
+            Deadline::Seconds(_) => None,
+        },
+    }
+}
+
+fn terms(given: &BTreeMap<Box<str>, Box<str>>) -> Option<Terms> {
+    let text = |name: &str| given.get(name).map(ToString::to_string);
+    (!given.is_empty()).then(|| Terms {
+        quantity: text("quantity"),
+        price: text("price"),
+        payment: text("payment"),
+        delivery: text("delivery"),
+        application_period: text("application_period"),
+        withdrawal: text("withdrawal"),
+    })
+}
+
+/// The fields a checkout form may post; everything else is left alone.
+const FIELDS: [&str; 9] = [
+    "store",
+    "email",
+    "phone",
+    "name",
+    "family_name",
+    "given_name",
+    "family_name_kana",
+    "given_name_kana",
+    "prepaid_number",
+];
+
+async fn pay(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Response {
+    let paid = async {
+        let shop = shop_of_session(&app, &id).await?;
+        Ok::<_, Problem>(pay_form(&app, &shop, &id, &body).await)
+    };
+    match paid.await {
+        Ok(response) => response,
+        Err(problem) => refused(&problem, &format!("/sessions/{id}"), locale(&asked, None, &headers)),
+    }
+}
+
+fn try_again(id: &str, code: &str, method: &str, field: Option<(&str, &str)>) -> Response {
+    let mut url = format!("/sessions/{id}?error={code}");
+    if is_id(method) {
+        url.push_str(&format!("&method={method}"));
+    }
+    if let Some((field, why)) = field.filter(|(field, _)| is_id(field)) {
+        url.push_str(&format!("&field={field}&why={why}"));
+    }
+    see_other(&url)
+}
+
+async fn pay_form(app: &App, shop: &Shop, id: &str, body: &[u8]) -> Response {
+    if body.len() > 64 * 1024 {
+        return try_again(id, "bad_request", "", None);
+    }
+    let form: BTreeMap<String, String> = url::form_urlencoded::parse(body).into_owned().collect();
+    let text = |name: &str| form.get(name).map_or("", String::as_str).trim();
+    let method = text("method");
+    if !app.engine.proves(&csrf(id), text("csrf")) {
+        return try_again(id, "form_expired", method, None);
+    }
+    // The form carries a number of its own: sent twice as it is, it is one attempt with one answer. A page that the browser
+    // restored and that was filled in anew is another.
+    let path = format!("/sessions/{id}/pay");
+    let print = kessai_engine::vault::sha256(body);
+    let attempt = format!("form-{}-{}", text("attempt"), hex::encode(&print[..8]));
+    let Ok(key) = Idempotency::new(attempt.as_bytes(), "POST", &path, body) else {
+        return try_again(id, "bad_request", method, None);
+    };
+    let token = text("token");
+    let source = if !token.is_empty() {
+        Source::Token(token.into())
+    } else {
+        let mut details = Map::new();
+        details.insert("type".into(), method.into());
+        for name in FIELDS {
+            let value = text(name);
+            if !value.is_empty() {
+                details.insert(name.into(), value.into());
+            }
+        }
+        Source::Details(details)
+    };
+    let command = PaySession { source, capture: None, fraud_details: None };
+    let answer = match app.engine.pay_session(shop, id, Some(&key), command).await {
+        Ok(answer) => answer,
+        Err(problem) => return fix(id, method, &problem),
+    };
+    let said: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    if let Some(code) = said["error"]["code"].as_str() {
+        let problem = Problem {
+            param: said["error"]["param"].as_str().map(|param| param.to_owned().into()),
+            ..Problem::new(code)
+        };
+        return fix(id, method, &problem);
+    }
+    let redirect = said["redirect_url"].as_str().unwrap_or_default();
+    let framed = method == "credit_card" && said["status"] == "pending" && !redirect.starts_with(&format!("{}/", app.engine.settings().public_url));
+    if framed {
+        return see_other(&format!("/sessions/{id}/authenticate"));
+    }
+    see_other(redirect)
+}
+
+/// Back to the form, with the field that is to blame.
+fn fix(id: &str, method: &str, problem: &Problem) -> Response {
+    if problem.code.name == "unprocessable_entity" && problem.param.is_none() {
+        // The session is closed: its page says how.
+        return see_other(&format!("/sessions/{id}"));
+    }
+    let field = problem.param.as_deref().map(|param| {
+        let why = match (problem.code.name, param) {
+            ("missing_parameter", _) => "required",
+            (_, known @ ("email" | "phone" | "store" | "number")) => known,
+            (_, _) => "invalid",
+        };
+        (param, why)
+    });
+    try_again(id, problem.code.name, method, field)
+}
+
+async fn authenticate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let shown = async {
+        let shop = shop_of_session(&app, &id).await?;
+        let (session, payment) = app.engine.session(&shop, &id).await?;
+        let locale = locale(&asked, Some(&session.body.locale), &headers);
+        let next = payment.as_ref().and_then(|payment| payment.body.next.clone());
+        let (SessionStatus::Pending, Some(next)) = (session.status, next) else {
+            return Ok(see_other(&format!("/sessions/{id}")));
+        };
+        if !next.frameable {
+            return Ok(see_other(&next.redirect_url));
+        }
+        let (amount, currency) = money(&session);
+        let frame = frame(&app, &shop, format!("/sessions/{id}/authenticate"));
+        let url = next.redirect_url.into();
+        Ok::<_, Problem>(page(
+            StatusCode::OK,
+            &ThreeDSecure { frame, session_id: id.clone(), amount, currency, url },
+            locale,
+        ))
+    };
+    shown.await.unwrap_or_else(|problem| refused(&problem, &format!("/sessions/{id}"), locale(&asked, None, &headers)))
+}
+
+async fn come_back(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let framed = headers.get("sec-fetch-dest").is_some_and(|value| value == "iframe");
+    let back = async {
+        let shop = shop_of_session(&app, &id).await?;
+        if framed {
+            let (session, _) = app.engine.session(&shop, &id).await?;
+            let locale = locale(&asked, Some(&session.body.locale), &headers);
+            let onward = format!("/sessions/{id}/return");
+            let frame = frame(&app, &shop, onward.clone());
+            return Ok(page(StatusCode::OK, &FrameReturn { frame, onward }, locale));
+        }
+        Ok::<_, Problem>(see_other(&where_now(&app, &shop, &id).await?))
+    };
+    back.await.unwrap_or_else(|problem| refused(&problem, &format!("/sessions/{id}"), locale(&asked, None, &headers)))
+}
+
+/// Asks the provider, then says where the shopper belongs.
+async fn where_now(app: &App, shop: &Shop, id: &str) -> Result<String, Problem> {
+    let page = format!("/sessions/{id}");
+    let (session, payment) = app.engine.session(shop, id).await?;
+    let Some(payment) = payment else { return Ok(page) };
+    // A provider that does not answer now is asked again by the watch; the shopper waits on a page of ours.
+    let payment = match app.engine.refresh(shop, payment.id.as_str()).await {
+        Ok(payment) => payment,
+        Err(problem) if problem.status() >= 500 => payment,
+        Err(problem) => return Err(problem),
+    };
+    let back = || match &session.body.return_url {
+        Some(_) => return_to("", &session),
+        None => page.clone(),
+    };
+    Ok(match payment.status() {
+        _ if payment.body.state.in_flight().is_some() => page,
+        Status::Captured | Status::Refunded => back(),
+        Status::Authorized if is_slip(&payment) => format!("/instructions/{}", payment.id),
+        Status::Authorized => back(),
+        Status::Pending | Status::Cancelled => format!("{page}?error=abandoned&method={}", payment.method),
+        Status::Expired => format!("{page}?error=abandoned"),
+        Status::Failed => {
+            let code = payment.body.state.failure().unwrap_or("other_error");
+            format!("{page}?error={code}&method={}", payment.method)
+        }
+    })
+}
+
+fn changed(state: &str, redirect: Option<String>, terminal: bool) -> Response {
+    let mut body = json!({"state": state});
+    if let Some(redirect) = redirect {
+        body["redirect"] = redirect.into();
+    }
+    if terminal {
+        body["terminal"] = true.into();
+    }
+    let mut response = axum::Json(body).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn session_status(State(app): State<App>, Path(id): Path<String>) -> Response {
+    let told = async {
+        let shop = shop_of_session(&app, &id).await?;
+        let (session, payment) = app.engine.session(&shop, &id).await?;
+        let in_flight = payment.as_ref().is_some_and(|payment| payment.body.state.in_flight().is_some());
+        let redirect = match session.status {
+            SessionStatus::Completed => Some(format!("/sessions/{id}/return")),
+            SessionStatus::Cancelled => Some(format!("/sessions/{id}")),
+            SessionStatus::Pending if !in_flight => Some(format!("/sessions/{id}/return")),
+            SessionStatus::Pending => None,
+        };
+        let state = payment.as_ref().map_or("pending", |payment| state_of(payment).slug());
+        Ok::<_, Problem>(changed(state, redirect, session.status != SessionStatus::Pending))
+    };
+    told.await.unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
+}
+
+async fn instructions(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let here = format!("/instructions/{id}");
+    let shown = async {
+        let shop = shop_of_payment(&app, &id).await?;
+        let payment = app.engine.payment(&shop, &id).await?;
+        let locale = locale(&asked, Some(&payment.body.locale), &headers);
+        let Some(slip) = slip(&payment) else { return Err(Problem::not_found()) };
+        let session = match &payment.session {
+            Some(session) => Some(app.engine.session(&shop, session.as_str()).await?.0),
+            None => None,
+        };
+        let return_url = match &session {
+            Some(session) => session.body.return_url.as_ref().map(|_| return_to("", session)),
+            None => payment.body.return_url.as_ref().map(ToString::to_string),
+        };
+        let text = |name: &str| payment.body.details.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        let view = Instructions {
+            frame: frame(&app, &shop, here.clone()),
+            payment_id: id.clone(),
+            amount: payment.total().minor(),
+            currency: payment.body.totals.currency.code().into(),
+            fee: payment.body.totals.fee,
+            deadline: payment.deadline_at,
+            state: state_of(&payment),
+            slip,
+            email: text("email"),
+            order_number: payment.order_number.as_ref().map(ToString::to_string),
+            return_url,
+            status_url: format!("/instructions/{id}/status"),
+        };
+        Ok(page(StatusCode::OK, &view, locale))
+    };
+    shown.await.unwrap_or_else(|problem| refused(&problem, &here, locale(&asked, None, &headers)))
+}
+
+fn slip(payment: &Payment) -> Option<Slip> {
+    let text = |name: &str| payment.body.details.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+    let must = |name: &str| text(name).unwrap_or_default();
+    match payment.method.as_ref() {
+        "konbini" => {
+            let receipt = text("receipt").or_else(|| text("confirmation_code"))?;
+            let barcode = kessai_web::code128_svg(&receipt, &receipt).map(kessai_web::Html::trusted);
+            Some(Slip::Konbini {
+                store: must("store"),
+                confirmation_code: text("confirmation_code").filter(|code| *code != receipt),
+                receipt,
+                barcode,
+            })
+        }
+        "bank_transfer" => Some(Slip::BankTransfer {
+            bank: must("bank_name"),
+            branch: must("account_branch_name"),
+            branch_number: text("account_branch_number"),
+            account_type: must("account_type"),
+            account_number: text("account_number")?,
+            account_name: must("account_name"),
+        }),
+        "pay_easy" => Some(Slip::PayEasy {
+            bank_id: must("bank_id"),
+            customer_id: text("customer_id")?,
+            confirmation_id: must("confirmation_id"),
+            payment_url: text("payment_url"),
+        }),
+        _ => None,
+    }
+}
+
+async fn payment_status(State(app): State<App>, Path(id): Path<String>) -> Response {
+    let told = async {
+        let shop = shop_of_payment(&app, &id).await?;
+        let payment = app.engine.payment(&shop, &id).await?;
+        Ok::<_, Problem>(changed(state_of(&payment).slug(), None, !payment.status().is_open()))
+    };
+    told.await.unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
+}
+
+/// A shopper of a payment without a session comes back: the provider is asked, then the shop's page opens.
+async fn direct_return(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let back = async {
+        let shop = shop_of_payment(&app, &id).await?;
+        let payment = match app.engine.refresh(&shop, &id).await {
+            Ok(payment) => payment,
+            Err(problem) if problem.status() >= 500 => app.engine.payment(&shop, &id).await?,
+            Err(problem) => return Err(problem),
+        };
+        let body = &payment.body;
+        let given_up = asked.cancelled.is_some() && !matches!(payment.status(), Status::Captured | Status::Authorized);
+        let url = if given_up { body.cancel_url.as_ref().or(body.return_url.as_ref()) } else { body.return_url.as_ref() };
+        if let Some(url) = url {
+            return Ok(see_other(url));
+        }
+        let locale = locale(&asked, Some(&body.locale), &headers);
+        let frame = frame(&app, &shop, format!("/payments/{id}/return"));
+        let reference = id.clone();
+        if given_up || !matches!(payment.status(), Status::Captured | Status::Authorized) {
+            return Ok(page(StatusCode::OK, &Cancelled { frame, reference, return_url: None }, locale));
+        }
+        let completed = Completed {
+            frame,
+            amount: payment.total().minor(),
+            currency: body.totals.currency.code().into(),
+            state: state_of(&payment),
+            method: payment.method.to_string(),
+            method_detail: method_detail(&payment),
+            paid_at: body.captured_at.map(repo::instant),
+            order_number: payment.order_number.as_ref().map(ToString::to_string),
+            payment_id: reference,
+            return_url: None,
+        };
+        Ok::<_, Problem>(page(StatusCode::OK, &completed, locale))
+    };
+    back.await.unwrap_or_else(|problem| refused(&problem, &format!("/payments/{id}/return"), locale(&asked, None, &headers)))
+}
+
+async fn secure_token_return(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Response {
+    let found = if is_id(&id) { app.engine.secure_token_return(&id).await } else { Err(Problem::not_found()) };
+    match found {
+        Ok(url) => see_other(&url),
+        Err(problem) => refused(&problem, "/", locale(&asked, None, &headers)),
+    }
+}
+
+async fn asset(Path(file): Path<String>) -> Response {
+    let Some((bytes, mime)) = kessai_web::asset(&format!("/assets/{file}")) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, mime),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, bytes.into_owned()).into_response()
+}
+
+async fn mark(Path(file): Path<String>) -> Response {
+    let slug = file.strip_suffix(".svg").unwrap_or(&file);
+    if !slug.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let headers = [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    (headers, kessai_web::mark_svg(slug)).into_response()
+}
+
+/// The API reference as a page.
+pub(crate) async fn docs(State(app): State<App>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+    let spec = serde_json::to_value(crate::openapi()).unwrap_or_default();
+    let base_url = app.engine.settings().public_url.to_string();
+    let view = kessai_web::api_docs::ApiDocs { spec, base_url, here: "/docs".into(), live: true };
+    page(StatusCode::OK, &view, locale(&asked, None, &headers))
+}

@@ -121,15 +121,13 @@ impl Hub {
         })
     }
 
-    /// Sees to it that each shop's recurring jobs stand in the queue, once.
+    /// Sees to it that the hub's own recurring jobs stand in the queue, once, whoever of the nodes comes first.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn queue_recurring(&self) -> anyhow::Result<()> {
-        for shop in kessai_store::repo::shops(self.store.as_ref(), 1).await? {
-            let job = NewJob::new::<Engine, _>(&shop.shop_id, "housekeeping", self.clock.now(), &Housekeeping {});
-            let _ = self.store.commit(ChangeSet { guards: vec![job.guard()], ops: vec![] }).await?;
-        }
+        let job = NewJob::new::<Engine, _>("hub", "housekeeping", self.clock.now(), &Housekeeping {});
+        let _ = self.store.commit(ChangeSet { guards: vec![job.guard()], ops: vec![] }).await?;
         Ok(())
     }
 }

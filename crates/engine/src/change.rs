@@ -27,7 +27,7 @@ pub(crate) struct Draft<'a> {
     now: Timestamp,
     /// As it stands in the store; none for a new payment.
     was: Option<(Status, i64)>,
-    session_was: Option<i64>,
+    session_was: Option<Session>,
     change: ChangeSet,
     last_event: Option<(Box<str>, String)>,
     queued: bool,
@@ -38,7 +38,7 @@ impl<'a> Draft<'a> {
     /// A new payment.
     pub(crate) fn new(engine: &'a Engine, shop: &'a Shop, payment: Payment, session: Option<Session>) -> Self {
         let now = engine.now();
-        let session_was = session.as_ref().map(|session| session.version);
+        let session_was = session.clone();
         let change = ChangeSet { guards: vec![], ops: vec![] };
         Self {
             engine,
@@ -64,6 +64,11 @@ impl<'a> Draft<'a> {
     /// The present instant of this change.
     pub(crate) fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Where the hub is reached.
+    pub(crate) fn public_url(&self) -> Box<str> {
+        self.engine.settings.public_url.clone()
     }
 
     /// Adds a condition.
@@ -284,7 +289,10 @@ impl<'a> Draft<'a> {
                 self.change.ops.push(Op::Insert(PaymentRow::TABLE, self.payment.row(self.now).into_values()));
             }
         }
-        if let (Some(session), Some(version)) = (&mut self.session, self.session_was) {
+        if let (Some(session), Some(was)) = (&mut self.session, &self.session_was)
+            && session != was
+        {
+            let version = was.version;
             session.version = version + 1;
             let row = session.row().into_values();
             self.change.guards.push(Guard::Update { table: SessionRow::TABLE, row, expected: version });

@@ -17,6 +17,7 @@ pub mod inbox;
 mod locks;
 pub mod methods;
 pub mod model;
+pub mod office;
 pub mod operate;
 pub mod outbox;
 pub mod payments;

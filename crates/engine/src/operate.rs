@@ -2,7 +2,7 @@
 use crate::change::{Committed, Draft};
 use crate::directory::Shop;
 use crate::idempotency::{self, Answer, Halt, Idempotency};
-use crate::model::{AttemptBody, Payment, RefundRequest};
+use crate::model::{AttemptBody, Payment, Purpose, RefundRequest};
 use crate::payments::{payment_answer, rejected};
 use crate::problem::Problem;
 use crate::{Engine, details, vault};
@@ -28,6 +28,8 @@ pub enum Act {
     },
     /// Give it up.
     Cancel,
+    /// Let it expire: given up at the provider because its deadline passed. Not for shops.
+    Expire,
     /// Return money.
     Refund {
         /// Tax included, in minor units; everything that is left when absent.
@@ -38,10 +40,10 @@ pub enum Act {
 }
 
 /// An operation ready to be sent.
-struct Operating {
-    operation: Operation,
-    totals: Totals,
-    description: Option<Box<str>>,
+pub(crate) struct Operating {
+    pub(crate) operation: Operation,
+    pub(crate) totals: Totals,
+    pub(crate) description: Option<Box<str>>,
 }
 
 impl Engine {
@@ -80,13 +82,11 @@ impl Engine {
             let n = payment.body.attempts + 1;
             let mut draft = Draft::of(self, shop, payment, session);
             let attempt = AttemptBody {
-                totals: operating.totals,
                 fingerprint: fingerprint(&operating),
                 idempotency: key.map(|key| hex::encode([key.hash, key.fingerprint].concat()).into()),
                 description: operating.description.clone(),
-                exchanges: vec![],
-                note: None,
-                inquiries: 0,
+                purpose: if matches!(act, Act::Expire) { Purpose::Expiry } else { Purpose::Usual },
+                ..AttemptBody::new(operating.totals)
             };
             if let Some(key) = key {
                 draft.guard(idempotency::begun(&shop.id, key, id, draft.now()));
@@ -150,7 +150,7 @@ impl Engine {
             let status = match &outcome {
                 Outcome::Succeeded(view) | Outcome::Pending(view) => {
                     draft.learn(view);
-                    if let Some(suspicion) = draft.fold(&view.facts(), attempt.description.as_deref()) {
+                    if let Some(suspicion) = draft.fold(&attempt.purpose.facts(view), attempt.description.as_deref()) {
                         draft.doubt(suspicion, view);
                     }
                     AttemptStatus::Succeeded
@@ -303,7 +303,7 @@ fn plan(payment: &Payment, provider: &dyn Provider, act: &Act) -> Result<Operati
             }
             (Command::Capture { amount: totals.total() }, totals, None)
         }
-        Act::Cancel => {
+        Act::Cancel | Act::Expire => {
             if provider.cancels().is_none() || !line.operations.cancel {
                 return Err(Problem::new("not_cancellable"));
             }
@@ -390,7 +390,7 @@ fn refusal(operation: Operation, refused: Refused) -> Problem {
     }
 }
 
-async fn send(provider: &dyn Provider, call: &Call, payment: &Payment, operating: &Operating) -> Outcome<View> {
+pub(crate) async fn send(provider: &dyn Provider, call: &Call, payment: &Payment, operating: &Operating) -> Outcome<View> {
     let handle = payment.handle();
     let absent = || Outcome::NotSent("the provider cannot do this".into());
     match operating.operation {

@@ -248,13 +248,9 @@ impl Engine {
             draft.guard(idempotency::begun(&shop.id, key, draft.payment.id.as_str(), draft.now()));
         }
         let attempt = AttemptBody {
-            totals: authorize.totals,
             fingerprint: fingerprint(&authorize),
             idempotency: key.map(|key| hex::encode([key.hash, key.fingerprint].concat()).into()),
-            description: None,
-            exchanges: vec![],
-            note: None,
-            inquiries: 0,
+            ..AttemptBody::new(authorize.totals)
         };
         draft.payment.body.attempts = 1;
         let amount = draft.payment.body.state.asked();
@@ -265,7 +261,7 @@ impl Engine {
             Committed::Done(payment, session) => (*payment, session.map(|session| *session)),
             Committed::Refused(guard) if guard >= own => return Err(Halt::KeyTaken),
             // The caller's guards are an order number or a token: both say so themselves.
-            Committed::Refused(guard) => return Err(Halt::Problem(self.taken(guard, owns_number))),
+            Committed::Refused(guard) => return Err(Halt::Problem(taken(guard + 1 == own, owns_number))),
             Committed::Stale => {
                 return Err(Problem::with("conflict", "The session is being paid by another request.").into());
             }
@@ -276,14 +272,6 @@ impl Engine {
         // 3. The outcome.
         let made = self.authorized(shop, payment, session, row, attempt, &call, outcome, key, owns_number, answer).await;
         Ok(made?)
-    }
-
-    fn taken(&self, guard: usize, owns_number: bool) -> Problem {
-        if owns_number && guard == 0 {
-            Problem::invalid("external_order_num", "external_order_num has already been taken")
-        } else {
-            Problem::new("invalid_token")
-        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the third step takes all that the first two made")]
@@ -524,6 +512,7 @@ impl Engine {
 impl Draft<'_> {
     /// Takes over what a provider's view says besides facts: names, slip numbers, deadline, where to go.
     pub(crate) fn learn(&mut self, view: &View) {
+        let public_url = self.public_url();
         let payment = &mut self.payment;
         if !view.reference.is_empty() {
             payment.reference = Some(view.reference.clone());
@@ -535,9 +524,13 @@ impl Draft<'_> {
             payment.deadline_at = view.deadline_at;
         }
         for (name, value) in &view.details {
-            if name != "type" {
-                payment.body.details.insert(name.clone(), value.clone());
-            }
+            // How to pay a slip is said on a page of ours, whoever made the slip.
+            let value = match name.as_str() {
+                "type" => continue,
+                "instructions_url" => wire::instructions_url(&public_url, payment.id.as_str()).into(),
+                _ => value.clone(),
+            };
+            payment.body.details.insert(name.clone(), value);
         }
         if payment.status() == Status::Pending {
             payment.body.next = view.next.clone();
@@ -568,6 +561,15 @@ impl Draft<'_> {
 pub fn payment_answer(payment: &Payment) -> Answer {
     let status = if payment.body.state.in_flight().is_some() { 202 } else { 200 };
     Answer { status, body: wire::payment(payment) }
+}
+
+/// What a refused guard of a charge says. The order number, when the payment claims one, is the last of them; the others spend a token.
+fn taken(last: bool, owns_number: bool) -> Problem {
+    if last && owns_number {
+        Problem::invalid("external_order_num", "external_order_num has already been taken")
+    } else {
+        Problem::new("invalid_token")
+    }
 }
 
 /// Claims an order number for its owner.

@@ -422,7 +422,7 @@ pub fn return_to(public_url: &str, session: &Session) -> String {
 }
 
 /// What a pay that was not refused answers.
-fn pay_answer(public_url: &str, payment: &Payment, session: Option<&Session>) -> Answer {
+pub(crate) fn pay_answer(public_url: &str, payment: &Payment, session: Option<&Session>) -> Answer {
     let next = payment.body.next.as_ref();
     let ours = || wire::session_url(public_url, payment.session.as_ref().map_or("", |id| id.as_str()));
     let back = || session.map_or_else(ours, |session| return_to(public_url, session));

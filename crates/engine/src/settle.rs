@@ -1,19 +1,21 @@
 //! What becomes of unknown outcomes and of payments that wait: the provider is asked, at widening intervals, until the end is known.
 use crate::change::{Committed, Draft};
 use crate::directory::Shop;
-use crate::idempotency::{self, Idempotency};
-use crate::model::{Payment, attempt_body};
-use crate::operate::Act;
+use crate::idempotency::{self, Answer, Idempotency};
+use crate::model::{AttemptBody, Payment, Purpose, Session, attempt_body};
+use crate::operate::{Act, Operating, send};
 use crate::payments::payment_answer;
 use crate::problem::Problem;
+use crate::sessions::pay_answer;
 use crate::{Engine, Halt, later};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use kessai_core::attempt::AttemptStatus;
-use kessai_core::payment::{Fact, Operation, Status};
+use kessai_core::payment::{Fact, InFlight, Operation, Status};
+use kessai_core::tax::Totals;
 use kessai_core::{DiscrepancyId, Money, PaymentId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease};
-use kessai_provider::port::View;
+use kessai_provider::port::{Outcome, View};
 use kessai_store::repo::{self, DiscrepancyRow, instant, micros};
 use kessai_store::Guard;
 use serde::{Deserialize, Serialize};
@@ -259,7 +261,7 @@ impl Engine {
             Some(view) => {
                 draft.learn(view);
                 let before = draft.payment.body.state.clone();
-                let suspicion = draft.fold(&view.facts(), body.description.as_deref());
+                let suspicion = draft.fold(&body.purpose.facts(view), body.description.as_deref());
                 if let Some(suspicion) = suspicion {
                     draft.doubt(suspicion, view);
                 }
@@ -280,7 +282,7 @@ impl Engine {
             session.body.payment = Some(draft.payment.id.clone());
         }
         draft.conclude(&row, status, &body);
-        let given = payment_answer(&draft.payment);
+        let given = self.late_answer(parse(&operation), &draft.payment, draft.session.as_ref());
         if let Some(key) = body.idempotency.as_deref().and_then(unhex)
             && let Some(kept) = repo::idempotency(self.store.as_ref(), &shop.id, &key.hash).await?
             && kept.state == 0
@@ -298,6 +300,19 @@ impl Engine {
         }
     }
 
+    /// What a shop that asks again is answered about an attempt that was settled after its request had ended.
+    fn late_answer(&self, operation: Operation, payment: &Payment, session: Option<&Session>) -> Answer {
+        match (operation, payment.status(), &payment.session) {
+            (Operation::Authorize, Status::Failed, session) => {
+                let problem = Problem::new(payment.body.state.failure().unwrap_or("other_error"));
+                let body = if session.is_some() { problem.pay_body() } else { problem.body() };
+                Answer { status: problem.status(), body }
+            }
+            (Operation::Authorize, _, Some(_)) => pay_answer(&self.settings.public_url, payment, session),
+            _ => payment_answer(payment),
+        }
+    }
+
     /// Lets an open payment expire whose deadline passed: given up at the provider first, so that nobody pays it any more.
     async fn expire(&self, shop: &Shop, id: &str) -> Result<(), Problem> {
         let _turn = self.payment_locks.hold(id).await;
@@ -305,19 +320,25 @@ impl Engine {
         if !payment.status().is_open() || payment.deadline_at.is_none_or(|deadline| deadline >= self.now()) {
             return Ok(());
         }
-        let (provider, account) = self.serving(shop, &payment)?;
-        if let Some(cancels) = provider.cancels() {
-            let call = self.call(account, format!("{}_x", payment.id));
-            // Whatever it answers, an inquiry tells what is true now.
-            let _ = cancels.cancel(&call, &payment.handle()).await;
-            if let Some(view) = self.inquire(shop, &payment).await?
-                && matches!(view.status, Status::Captured | Status::Refunded)
-            {
-                self.refresh_in_turn(shop, id).await?;
-                return Ok(());
-            }
+        match self.act_in_turn(shop, id, None, Act::Expire).await {
+            Ok(_) => {}
+            Err(Halt::Problem(problem)) => tracing::warn!(payment = id, %problem.message, "a payment is let expire"),
+            Err(Halt::KeyTaken) => {}
         }
         let payment = self.payment(shop, id).await?;
+        if payment.body.state.in_flight().is_some() {
+            return Err(Problem::with("gateway_timeout", "the provider has not confirmed yet that the payment is given up"));
+        }
+        if !payment.status().is_open() {
+            return Ok(());
+        }
+        // It could not be given up there (or need not be): what the provider believes now decides.
+        if let Some(view) = self.inquire(shop, &payment).await?
+            && matches!(view.status, Status::Captured | Status::Refunded)
+        {
+            self.refresh_in_turn(shop, id).await?;
+            return Ok(());
+        }
         let session = self.session_of(&payment).await?;
         let mut draft = Draft::of(self, shop, payment, session);
         draft.fold(&[Fact::Expired], None);
@@ -327,38 +348,58 @@ impl Engine {
         }
     }
 
-    /// Cancels or refunds at the provider what should not be there, and says in the discrepancy how that went.
+    /// Cancels or refunds at the provider what should not be there. The same three steps as for every operation, but the payment
+    /// stays as it is: its end was written down when the doubt arose.
     async fn unwind(&self, shop: &Shop, id: &str, tries: u32) -> Result<Done, Problem> {
         let _turn = self.payment_locks.hold(id).await;
+        let again = Ok(Done::Again(self.now().saturating_add(INQUIRIES.wait(tries)).unwrap_or(Timestamp::MAX)));
         let payment = self.payment(shop, id).await?;
+        if payment.body.state.in_flight().is_some() {
+            return again;
+        }
         let Some(view) = self.inquire(shop, &payment).await? else { return Ok(Done::Finished) };
         let (provider, account) = self.serving(shop, &payment)?;
-        let call = self.call(account, format!("{id}_u"));
-        let mut handle = payment.handle();
-        handle.reference = Some(view.reference.clone());
-        match view.status {
+        let (operation, amount) = match view.status {
             Status::Cancelled | Status::Expired | Status::Failed | Status::Refunded => return Ok(Done::Finished),
-            Status::Pending | Status::Authorized => match provider.cancels() {
-                Some(cancels) => {
-                    let _ = cancels.cancel(&call, &handle).await;
-                }
-                None => return Ok(Done::Finished),
-            },
-            Status::Captured => {
+            Status::Pending | Status::Authorized if provider.cancels().is_some() => (Operation::Cancel, view.total),
+            Status::Captured if provider.refunds().is_some() => {
                 let taken = view.captured.unwrap_or(view.total);
                 let back = view.refunds.iter().fold(Money::zero(taken.currency()), |sum, (_, refund)| {
                     sum.checked_add(*refund).unwrap_or(taken)
                 });
-                match (provider.refunds(), taken.checked_sub(back)) {
-                    (Some(refunds), Ok(left)) if !left.is_zero() => {
-                        let _ = refunds.refund(&call, &handle, left, Some("amount mismatch")).await;
-                    }
+                match taken.checked_sub(back) {
+                    Ok(left) if !left.is_zero() => (Operation::Refund, left),
                     _ => return Ok(Done::Finished),
                 }
             }
-        }
-        // The next look tells whether it worked.
-        Ok(Done::Again(self.now().saturating_add(INQUIRIES.wait(tries)).unwrap_or(Timestamp::MAX)))
+            // A person must: the discrepancy stands open.
+            Status::Pending | Status::Authorized | Status::Captured => return Ok(Done::Finished),
+        };
+        let totals = Totals { amount: amount.minor(), tax: 0, fee: 0, currency: amount.currency() };
+        let operating = Operating { operation, totals, description: Some("amount mismatch".into()) };
+        let mut body = AttemptBody { purpose: Purpose::Unwind, ..AttemptBody::new(totals) };
+        let n = payment.body.attempts + 1;
+        let mut draft = Draft::of(self, shop, payment, None);
+        draft.payment.body.attempts = n;
+        draft.payment.body.state.take_off(InFlight { attempt: n, operation, amount });
+        draft.intend(n, operation, &body);
+        let row = draft.intended_row(n, operation, &body);
+        let Committed::Done(payment, _) = draft.commit().await? else { return again };
+        let call = self.call(account, payment.key(n));
+        let outcome = send(provider.as_ref(), &call, &payment, &operating).await;
+        body.exchanges = call.take_exchanges();
+        let status = match &outcome {
+            Outcome::Succeeded(_) | Outcome::Pending(_) => AttemptStatus::Succeeded,
+            Outcome::Declined(_) => AttemptStatus::Declined,
+            Outcome::Rejected(_) => AttemptStatus::Rejected,
+            Outcome::NotSent(_) => AttemptStatus::NotSent,
+            Outcome::Unknown(_) => AttemptStatus::Unknown,
+        };
+        let mut draft = Draft::of(self, shop, *payment, None);
+        draft.conclude(&row, status, &body);
+        // Refused: the settle job concludes it. Either way the next look tells whether it worked.
+        let _ = draft.commit().await?;
+        again
     }
 
     /// Cancels an open payment for good, as its session's next payment or the session's end asks; what was paid meanwhile is kept.

@@ -39,8 +39,6 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// What `/metrics` shows; 404 when there is none.
     pub metrics: Option<MetricsText>,
-    /// The page at `/docs`; 404 when there is none.
-    pub docs: Option<Arc<str>>,
     /// How much the doors take.
     pub limits: Limits,
     running: Arc<Semaphore>,
@@ -50,19 +48,13 @@ impl App {
     /// The doors of this hub.
     pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
         let running = Arc::new(Semaphore::new(limits.at_once as usize));
-        Self { engine, metrics: None, docs: None, limits, running }
+        Self { engine, metrics: None, limits, running }
     }
 
     /// With metrics to show.
     #[must_use]
     pub fn with_metrics(self, metrics: MetricsText) -> Self {
         Self { metrics: Some(metrics), ..self }
-    }
-
-    /// With a page about the API.
-    #[must_use]
-    pub fn with_docs(self, docs: impl Into<Arc<str>>) -> Self {
-        Self { docs: Some(docs.into()), ..self }
     }
 
     /// Waits until nothing is under way and lets nothing more begin: for a clean end.

@@ -25,7 +25,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(spec))
-        .route("/docs", get(docs))
+        .route("/docs", get(crate::checkout::docs))
 }
 
 fn of_type(kind: &'static str, body: impl Into<Body>) -> Response {
@@ -64,11 +64,4 @@ async fn metrics(State(app): State<App>) -> Response {
 
 async fn spec() -> Response {
     of_type("application/json; charset=utf-8", SPEC.as_str())
-}
-
-async fn docs(State(app): State<App>) -> Response {
-    match &app.docs {
-        Some(page) => of_type("text/html; charset=utf-8", page.to_string()),
-        None => Refused(Problem::not_found()).into_response(),
-    }
 }

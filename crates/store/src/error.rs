@@ -46,7 +46,7 @@ pub enum StoreError {
     #[error("the outcome of the commit is unknown")]
     InDoubt,
     /// The database was written by a newer program.
-    #[error("the database is at version {found}, this program knows {known}")]
+    #[error("the database is newer than this program: it is at version {found}, this program knows {known}")]
     Newer {
         /// The database's version.
         found: i64,

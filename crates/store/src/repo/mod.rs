@@ -1,9 +1,11 @@
 //! Typed rows: one struct per table, and the questions the hub asks. The SQL is written once for both backends.
 mod directory;
+mod office;
 mod payments;
 mod platform;
 
 pub use directory::*;
+pub use office::*;
 pub use payments::*;
 pub use platform::*;
 

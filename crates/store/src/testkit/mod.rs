@@ -4,3 +4,14 @@ pub mod claims;
 pub mod pg;
 pub mod rows;
 pub mod suite;
+
+/// Makes a SQLite database look as if a later version had migrated it.
+pub fn pretend_newer(settings: &crate::SqliteSettings) {
+    let connection = rusqlite::Connection::open(&settings.path).expect("a database");
+    connection
+        .execute(
+            "INSERT INTO schema_migrations SELECT 9999, 'from the future', applied_at, checksum FROM schema_migrations LIMIT 1",
+            [],
+        )
+        .expect("a row");
+}

@@ -1,0 +1,5 @@
+//! The binary as its users meet it: started, called over HTTP, killed, started again.
+mod compat;
+mod demo;
+mod kill;
+mod world;

@@ -256,6 +256,13 @@ impl<'a> Draft<'a> {
             data: data.as_str().into(),
         };
         self.queued |= self.engine.owe(self.shop, &row, &mut self.change);
+        for (n, hook) in self.payment.body.hooks.iter().enumerate() {
+            if hook.events.is_empty() || hook.events.iter().any(|wanted| wanted.as_ref() == kind) {
+                let endpoint = format!("{}-{n}", self.payment.id);
+                self.engine.owe_to(&self.shop.id, &row, &endpoint, &mut self.change);
+                self.queued = true;
+            }
+        }
         self.change.ops.push(Op::Insert(EventRow::TABLE, row.into_values()));
         self.last_event = Some((id.into(), data));
     }

@@ -61,6 +61,18 @@ pub struct RefundRequest {
     pub at: i64,
 }
 
+/// A webhook endpoint of one payment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Where it is.
+    pub url: Box<str>,
+    /// What signs its deliveries, sealed, in hex.
+    pub sealed: Box<str>,
+    /// Which event types it wants; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Box<str>>,
+}
+
 /// The part of a payment that nobody searches by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PaymentBody {
@@ -115,6 +127,9 @@ pub struct PaymentBody {
     /// What the shop wants on the statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement_descriptor: Option<Value>,
+    /// Webhook endpoints of this payment alone, besides the shop's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     /// Family name, given name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_names: Option<(Option<Box<str>>, Option<Box<str>>)>,

@@ -105,7 +105,7 @@ impl Engine {
         any
     }
 
-    fn owe_to(&self, shop: &str, event: &EventRow, endpoint: &str, change: &mut ChangeSet) {
+    pub(crate) fn owe_to(&self, shop: &str, event: &EventRow, endpoint: &str, change: &mut ChangeSet) {
         let now = self.now();
         let id = DeliveryId::new(now, self.entropy.as_ref());
         let row = delivery(shop, event, endpoint, id.as_str().into(), now);
@@ -138,11 +138,11 @@ impl Engine {
             return Ok(Done::Finished);
         }
         let Some(event) = repo::event(store, &shop.id, event).await? else { return Ok(Done::Finished) };
-        let target = shop.endpoints.iter().find(|candidate| candidate.id.as_ref() == endpoint);
+        let target = self.target(shop, endpoint).await?;
         let Some(target) = target.filter(|target| target.enabled) else {
             return self.end_delivery(delivery, "cancelled", None, lease).await;
         };
-        let sent = self.post(target, &delivery, &event).await;
+        let sent = self.post(&target, &delivery, &event).await;
         let tried = Try {
             at: micros(self.now()),
             status: sent.as_ref().ok().copied(),
@@ -167,6 +167,29 @@ impl Engine {
         let guard = Guard::Update { table: DeliveryRow::TABLE, row: row.into_values(), expected };
         let _ = self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await?;
         Ok(Done::Again(next))
+    }
+
+    /// The endpoint of a delivery: one of the shop's, or `payment-n` for one that a payment brought along.
+    async fn target(&self, shop: &Shop, id: &str) -> Result<Option<Endpoint>, Problem> {
+        let Some((payment, n)) = id.split_once('-') else {
+            return Ok(shop.endpoints.iter().find(|candidate| candidate.id.as_ref() == id).cloned());
+        };
+        let Some(payment) = self.load(&shop.id, payment).await? else { return Ok(None) };
+        let hook = n.parse().ok().and_then(|n: usize| payment.body.hooks.get(n));
+        let opened = hook.and_then(|hook| {
+            let sealed = hex::decode(hook.sealed.as_bytes()).ok()?;
+            let secret = self.vault.open(&hook_place(&shop.id, payment.id.as_str()), &sealed).ok()?;
+            Some(Endpoint {
+                id: id.into(),
+                url: hook.url.clone(),
+                enabled: true,
+                events: hook.events.clone(),
+                secret,
+                version: 1,
+                created_at: payment.created_at,
+            })
+        });
+        Ok(opened)
     }
 
     fn tried(&self, delivery: DeliveryRow, tried: Option<Try>) -> DeliveryRow {
@@ -344,6 +367,11 @@ impl Engine {
         let row = repo::event(self.store.as_ref(), &shop.id, id).await?.ok_or_else(Problem::not_found)?;
         Ok(wire::event(&row))
     }
+}
+
+/// Where the secret of a payment's own endpoint is sealed for.
+pub(crate) fn hook_place(shop: &str, payment: &str) -> String {
+    format!("hooks/{shop}/{payment}")
 }
 
 /// A span of time as a span of ids: from the first, up to but not including the second.

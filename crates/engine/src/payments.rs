@@ -4,14 +4,14 @@ use crate::details::{self, Details};
 use crate::directory::Shop;
 use crate::idempotency::{self, Answer, Halt, Idempotency};
 use crate::methods::{Route, check_amount};
-use crate::model::{AttemptBody, Metadata, Payment, PaymentBody, Session};
+use crate::model::{AttemptBody, Hook, Metadata, Payment, PaymentBody, Session};
 use crate::problem::Problem;
 use crate::{Engine, vault, wire};
 use jiff::Timestamp;
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::payment::{CaptureMode, Fact, InFlight, Operation, State, Status, Suspicion};
 use kessai_core::tax::{Tax, Totals};
-use kessai_core::{Currency, CustomerId, Money, PaymentId};
+use kessai_core::{Currency, CustomerId, Money, PaymentId, Secret};
 use kessai_provider::port::{Authorize, Call, Instrument, Outcome, View};
 use kessai_store::repo::{self, AttemptRow, OrderNumberRow, PaymentFilter, micros};
 use kessai_store::{Guard, Op};
@@ -59,9 +59,14 @@ pub struct CreatePayment {
     pub statement_descriptor: Option<Value>,
     /// Passed through.
     pub fraud_details: Option<Value>,
+    /// Webhook endpoints of this payment alone: URL, what signs its deliveries, wanted event types (all when empty).
+    pub webhooks: Vec<(Box<str>, Secret, Vec<Box<str>>)>,
     /// `Komoju-Scenario`, test mode only.
     pub scenario: Option<Box<str>>,
 }
+
+/// How many webhook endpoints a payment may bring along.
+pub const HOOKS_MOST: usize = 5;
 
 /// `GET /payments`.
 #[derive(Debug, Clone, Default)]
@@ -149,6 +154,7 @@ impl Engine {
                 cancel_url: command.cancel_url.clone(),
                 mcc: command.mcc,
                 statement_descriptor: command.statement_descriptor,
+                hooks: command.webhooks.iter().take(HOOKS_MOST).map(|hook| self.hook(&shop.id, &payment.id, hook)).collect(),
                 ..payment.body
             },
             ..payment
@@ -177,6 +183,11 @@ impl Engine {
             None => payment_answer(payment),
         });
         charged.await.map(|(answer, ..)| answer)
+    }
+
+    fn hook(&self, shop: &str, payment: &PaymentId, (url, secret, events): &(Box<str>, Secret, Vec<Box<str>>)) -> Hook {
+        let sealed = self.vault.seal(&crate::outbox::hook_place(shop, payment.as_str()), secret.expose());
+        Hook { url: url.clone(), sealed: hex::encode(sealed).into(), events: events.clone() }
     }
 
     /// Finds what is to be charged.
@@ -615,6 +626,7 @@ pub(crate) fn new_body(totals: Totals, capture: CaptureMode, details: &Details, 
         cancel_url: None,
         mcc: None,
         statement_descriptor: None,
+        hooks: vec![],
         customer_names: (names != (None, None)).then_some(names),
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use kessai_core::Currency;
+use kessai_core::{Currency, Secret};
 use kessai_core::payment::CaptureMode;
 use kessai_engine::details::check_email;
 use kessai_engine::directory::check_return_url;
@@ -77,6 +77,15 @@ fn whole(value: &Value) -> Option<i64> {
     as_decimal(value, |whole, fraction| fraction.bytes().all(|b| b == b'0').then_some(whole))
 }
 
+fn webhook(given: &Value) -> Option<(Box<str>, Secret, Vec<Box<str>>)> {
+    let url = given["url"].as_str()?;
+    let secret = given["secret_token"].as_str().filter(|secret| (1..=TEXT_MOST).contains(&secret.len()))?;
+    kessai_engine::directory::check_url("webhooks", url).ok()?;
+    let known = |kind: &&str| kessai_core::event::KINDS.contains(kind);
+    let events = given["events"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(known);
+    Some((url.into(), Secret::new(secret), events.map(Into::into).collect()))
+}
+
 impl Fields {
     pub fn new(map: Map<String, Value>) -> Self {
         Self(map)
@@ -90,11 +99,6 @@ impl Fields {
     /// Whether the name was sent at all, be it as null.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
-    }
-
-    /// What is left, for a reader of its own.
-    pub fn rest(&mut self) -> &mut Map<String, Value> {
-        &mut self.0
     }
 
     /// A text of at most `most` characters.
@@ -114,6 +118,14 @@ impl Fields {
             return Ok(None);
         }
         self.text(name, most).map(Some)
+    }
+
+    /// Webhook endpoints of one payment: `[{url, secret_token, events?}]`. What is malformed is ignored.
+    ///
+    /// Source: docs/providers/komoju.md, "Open questions" (inferred: the format is not published).
+    pub fn webhooks(&mut self) -> Vec<(Box<str>, Secret, Vec<Box<str>>)> {
+        let Some(Value::Array(given)) = self.take("webhooks") else { return vec![] };
+        given.iter().filter_map(webhook).take(kessai_engine::payments::HOOKS_MOST).collect()
     }
 
     /// A whole number.

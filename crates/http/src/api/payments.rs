@@ -55,6 +55,7 @@ fn read_payment(mut fields: Fields, scenario: Option<Box<str>>) -> Result<Create
         mcc: fields.text("mcc", TEXT_MOST)?,
         statement_descriptor: fields.statement_descriptor()?,
         fraud_details: fields.passed_through("fraud_details")?,
+        webhooks: fields.webhooks(),
         scenario,
     })
 }

@@ -177,6 +177,15 @@ pub(crate) struct PayResult {
 }
 
 #[derive(ToSchema)]
+pub(crate) struct PaymentWebhook {
+    url: String,
+    /// Signs the deliveries.
+    secret_token: String,
+    /// All when absent.
+    events: Option<Vec<String>>,
+}
+
+#[derive(ToSchema)]
 #[schema(example = json!({"amount": 1000, "currency": "JPY", "tax": 0, "payment_details": {"type": "credit_card", "number": "4111111111111111", "month": "12", "year": "2030", "verification_value": "123"}}))]
 pub(crate) struct NewPayment {
     /// Before tax.
@@ -199,6 +208,10 @@ pub(crate) struct NewPayment {
     metadata: Option<BTreeMap<String, String>>,
     mcc: Option<String>,
     statement_descriptor: Option<BTreeMap<String, String>>,
+    /// What the shop knows against fraud; passed to the provider.
+    fraud_details: Option<Value>,
+    /// Webhook endpoints of this payment alone, besides the shop's; at most five.
+    webhooks: Option<Vec<PaymentWebhook>>,
 }
 
 #[derive(ToSchema)]

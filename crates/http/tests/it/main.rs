@@ -1,0 +1,15 @@
+//! The hub behind its doors, with KOMOJU's sandbox behind it, a clock that is moved by hand and dice that always fall alike.
+#![allow(missing_docs, reason = "the names of tests are sentences")]
+
+mod bad_input;
+mod bodies;
+mod doors;
+mod idempotency;
+mod life;
+mod lists;
+mod noise;
+mod races;
+mod sandbox;
+mod shops;
+mod webhooks;
+mod world;

@@ -9,6 +9,7 @@ use kessai_engine::vault::Vault;
 use kessai_engine::{Engine, EngineSettings, Parts};
 use kessai_jobs::{NewJob, Runner};
 use kessai_provider::transport::Transport;
+use kessai_store::repo::{self, micros};
 use kessai_store::{ChangeSet, Migrate, PgSettings, Settings, SqliteSettings, Store};
 use std::path::Path;
 use std::sync::Arc;
@@ -121,6 +122,23 @@ impl Hub {
         })
     }
 
+    /// Shows every fifteen seconds what waits and for how long, until `stop` says so: what alarms are set on.
+    #[expect(clippy::disallowed_methods, reason = "the binary starts tasks")]
+    pub fn keep_measuring(&self, mut stop: watch::Receiver<bool>) -> tokio::task::JoinHandle<()> {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        tokio::spawn(async move {
+            while !*stop.borrow() {
+                if let Err(error) = measure(store.as_ref(), micros(clock.now())).await {
+                    tracing::warn!(%error, "the queues could not be measured");
+                }
+                tokio::select! {
+                    _ = stop.changed() => {}
+                    () = tokio::time::sleep(Duration::from_secs(15)) => {}
+                }
+            }
+        })
+    }
+
     /// Sees to it that the hub's own recurring jobs stand in the queue, once, whoever of the nodes comes first.
     ///
     /// # Errors
@@ -130,6 +148,32 @@ impl Hub {
         let _ = self.store.commit(ChangeSet { guards: vec![job.guard()], ops: vec![] }).await?;
         Ok(())
     }
+}
+
+/// Seconds from a stored instant until now, as a gauge takes them.
+fn age(now: i64, at: Option<i64>) -> u32 {
+    u32::try_from(at.map_or(0, |at| (now - at).max(0) / 1_000_000)).unwrap_or(u32::MAX)
+}
+
+fn count(n: i64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+async fn measure(store: &dyn Store, now: i64) -> Result<(), kessai_store::StoreError> {
+    let (waiting, due, oldest) = repo::job_backlog(store, now).await?;
+    metrics::gauge!("kessai_jobs_waiting").set(count(waiting));
+    metrics::gauge!("kessai_jobs_due").set(count(due));
+    metrics::gauge!("kessai_oldest_due_job_age_seconds").set(age(now, oldest));
+    let (unsettled, since) = repo::unsettled_everywhere(store).await?;
+    metrics::gauge!("kessai_unsettled_attempts").set(count(unsettled));
+    metrics::gauge!("kessai_oldest_unsettled_attempt_age_seconds").set(age(now, since));
+    metrics::gauge!("kessai_open_discrepancies").set(count(repo::discrepancies_everywhere(store).await?));
+    metrics::gauge!("kessai_dead_webhooks").set(count(repo::dead_everywhere(store).await?));
+    let stats = store.stats();
+    metrics::counter!("kessai_store_batches_total").absolute(stats.batches);
+    metrics::counter!("kessai_store_changes_total").absolute(stats.changes);
+    metrics::gauge!("kessai_store_queue").set(count(i64::try_from(stats.queued).unwrap_or(i64::MAX)));
+    Ok(())
 }
 
 /// Reads the vault's keys from a file of 64 hex digits a line, newest first; makes the file with one key when it is missing.

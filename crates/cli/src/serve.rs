@@ -53,11 +53,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     })?;
     hub.queue_recurring().await?;
     let (stop, stopped) = watch::channel(false);
-    let jobs = hub.run_jobs(stopped);
+    let jobs = hub.run_jobs(stopped.clone());
+    let measuring = hub.keep_measuring(stopped);
     let app = App::new(hub.engine.clone(), Limits::default()).with_metrics(observing.metrics.clone());
     tracing::info!(listen = %config.server.listen, public_url = %config.public_url(), "ready");
     until_stopped(listener, kessai_http::router(app), stop).await?;
-    let _ = jobs.await;
+    let _ = tokio::join!(jobs, measuring);
     store.close().await;
     tracing::info!("stopped");
     drop(observing);

@@ -264,6 +264,11 @@ impl Engine {
             ..AttemptBody::new(authorize.totals)
         };
         draft.payment.body.attempts = 1;
+        // Within the draft, so that the session is written and its version guarded: two methods cannot begin at once.
+        if let Some(session) = &mut draft.session {
+            session.body.payment = Some(draft.payment.id.clone());
+            session.body.tries += 1;
+        }
         let amount = draft.payment.body.state.asked();
         draft.payment.body.state.take_off(InFlight { attempt: 1, operation: Operation::Authorize, amount });
         draft.intend(1, Operation::Authorize, &attempt);

@@ -323,7 +323,7 @@ impl Engine {
         let deadline = details::deadline(capability, &chosen.details.fields, now);
         let payment = Payment {
             shop: shop.id.clone(),
-            id: payment_id.clone(),
+            id: payment_id,
             method: chosen.details.method.clone(),
             provider: chosen.route.provider.id().into(),
             reference: None,
@@ -360,8 +360,6 @@ impl Engine {
             scenario: session.body.scenario.clone(),
             fraud_details: command.fraud_details,
         };
-        session.body.payment = Some(payment_id);
-        session.body.tries += 1;
         let charge = Charge {
             payment,
             session: Some(session),

@@ -1,4 +1,5 @@
 //! What the handlers share, and what happens to every request on its way in and out.
+use crate::office::{Login, Office};
 use crate::problem::{Refused, no_such_method, no_such_path};
 use crate::{api, inbound, ops};
 use axum::Router;
@@ -28,7 +29,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_read_ms: 20_000, at_once: 16_384 }
+        Self {
+            body_read_ms: 20_000,
+            at_once: 16_384,
+        }
     }
 }
 
@@ -41,6 +45,8 @@ pub struct App {
     pub metrics: Option<MetricsText>,
     /// How much the doors take.
     pub limits: Limits,
+    /// The shop's back office; 404 when there is none.
+    pub(crate) office: Option<Arc<Office>>,
     running: Arc<Semaphore>,
 }
 
@@ -48,13 +54,32 @@ impl App {
     /// The doors of this hub.
     pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
         let running = Arc::new(Semaphore::new(limits.at_once as usize));
-        Self { engine, metrics: None, limits, running }
+        Self {
+            engine,
+            metrics: None,
+            office: None,
+            limits,
+            running,
+        }
     }
 
     /// With metrics to show.
     #[must_use]
     pub fn with_metrics(self, metrics: MetricsText) -> Self {
-        Self { metrics: Some(metrics), ..self }
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
+    }
+
+    /// With a back office at `/shop`, which this login opens.
+    #[must_use]
+    pub fn with_office(self, login: Login) -> Self {
+        let office = Office::new(login, self.engine.entropy());
+        Self {
+            office: Some(Arc::new(office)),
+            ..self
+        }
     }
 
     /// Waits until nothing is under way and lets nothing more begin: for a clean end.
@@ -67,7 +92,14 @@ impl App {
 
 /// All doors. Pages are merged in by [`Router::merge`] before the layer, so that every request is observed.
 pub fn router(app: App) -> Router {
-    observed(api::router().merge(inbound::router()).merge(ops::router()).merge(crate::checkout::router()), app)
+    observed(
+        api::router()
+            .merge(inbound::router())
+            .merge(ops::router())
+            .merge(crate::checkout::router())
+            .merge(crate::office::router()),
+        app,
+    )
 }
 
 /// Puts the doors behind [`observe`], with the API's envelope for paths and methods that are not there.
@@ -81,7 +113,10 @@ pub(crate) fn observed(router: Router<App>, app: App) -> Router {
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-#[expect(clippy::disallowed_methods, reason = "how long a request takes is real time, whatever the hub's clock shows")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a request takes is real time, whatever the hub's clock shows"
+)]
 fn stopwatch() -> Instant {
     Instant::now()
 }
@@ -110,7 +145,10 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
         to_the_end(&app, request, next, span.clone()).await
     } else {
         let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
-        answering.instrument(span.clone()).await.unwrap_or_else(|_| broken(&span))
+        answering
+            .instrument(span.clone())
+            .await
+            .unwrap_or_else(|_| broken(&span))
     };
     if browser {
         api::allow_any_origin(response.headers_mut());
@@ -129,15 +167,21 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
 /// Runs a command in a task of its own: a caller who hangs up does not cut it between asking a provider and writing down the answer.
 async fn to_the_end(app: &App, request: Request, next: Next, span: tracing::Span) -> Response {
     let Ok(place) = app.running.clone().try_acquire_owned() else {
-        return Refused(Problem::with("service_unavailable", "The server is busy. Nothing was done; try again."))
-            .into_response();
+        return Refused(Problem::with(
+            "service_unavailable",
+            "The server is busy. Nothing was done; try again.",
+        ))
+        .into_response();
     };
     let command = async move {
         let response = next.run(request).await;
         drop(place);
         response
     };
-    #[expect(clippy::disallowed_methods, reason = "a caller who hangs up must not cut a payment in the middle")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a caller who hangs up must not cut a payment in the middle"
+    )]
     let task = tokio::spawn(command.instrument(span.clone()));
     task.await.unwrap_or_else(|_| broken(&span))
 }
@@ -153,7 +197,8 @@ fn count(route: &str, method: &'static str, status: u16, took: Duration) {
     let status = status.to_string();
     metrics::counter!("kessai_http_requests_total", "route" => route.clone(), "method" => method, "status" => status)
         .increment(1);
-    metrics::histogram!("kessai_http_request_duration_seconds", "route" => route, "method" => method).record(took);
+    metrics::histogram!("kessai_http_request_duration_seconds", "route" => route, "method" => method)
+        .record(took);
 }
 
 /// The methods we know by name; a caller cannot make up a label.
@@ -186,7 +231,9 @@ fn subject<'a>(route: &str, path: &'a str) -> Option<(&'static str, &'a str)> {
 /// Whether a text has the shape of an id; everything else is not found, without asking the store.
 pub(crate) fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 #[cfg(test)]
@@ -195,9 +242,18 @@ mod tests {
 
     #[test]
     fn the_span_names_a_subject_only_when_it_looks_like_an_id() {
-        assert_eq!(subject("/api/v1/payments/{id}/capture", "/api/v1/payments/abc/capture"), Some(("payment", "abc")));
-        assert_eq!(subject("/api/v1/sessions/{id}", "/api/v1/sessions/abc"), Some(("session", "abc")));
-        assert_eq!(subject("/api/v1/payments/{id}", "/api/v1/payments/%0aforged"), None);
+        assert_eq!(
+            subject("/api/v1/payments/{id}/capture", "/api/v1/payments/abc/capture"),
+            Some(("payment", "abc"))
+        );
+        assert_eq!(
+            subject("/api/v1/sessions/{id}", "/api/v1/sessions/abc"),
+            Some(("session", "abc"))
+        );
+        assert_eq!(
+            subject("/api/v1/payments/{id}", "/api/v1/payments/%0aforged"),
+            None
+        );
         assert_eq!(subject("/api/v1/payments", "/api/v1/payments"), None);
     }
 }

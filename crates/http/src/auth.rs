@@ -50,15 +50,23 @@ impl FromRequestParts<App> for WithEither {
 }
 
 async fn caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
-    let key = parts.headers.get(AUTHORIZATION).and_then(|header| key(header.as_bytes()));
+    let key = parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|header| key(header.as_bytes()));
     let key = key.ok_or_else(|| Problem::new("unauthorized"))?;
     let caller = app.engine.caller(key.expose()).await?;
     if let Some(version) = parts.headers.get("x-komoju-api-version")
-        && !VERSIONS.iter().any(|known| known.as_bytes() == version.as_bytes())
+        && !VERSIONS
+            .iter()
+            .any(|known| known.as_bytes() == version.as_bytes())
     {
         return Err(Problem {
             param: Some("X-KOMOJU-API-VERSION".into()),
-            ..Problem::with("bad_request", "The API version is not known; known are 2025-01-28 and 2024-07-15.")
+            ..Problem::with(
+                "bad_request",
+                "The API version is not known; known are 2025-01-28 and 2024-07-15.",
+            )
         });
     }
     Ok(caller)
@@ -124,7 +132,15 @@ mod tests {
     fn what_is_no_basic_authentication_holds_no_key() {
         let empty = format!("Basic {}", LENIENT.encode(":password"));
         let long = format!("Basic {}", LENIENT.encode("x".repeat(201)));
-        for header in ["", "Basic", "Basic !!!", "Bearer sk_test_1", "Basic \u{3042}", &empty, &long] {
+        for header in [
+            "",
+            "Basic",
+            "Basic !!!",
+            "Bearer sk_test_1",
+            "Basic \u{3042}",
+            &empty,
+            &long,
+        ] {
             assert!(key(header.as_bytes()).is_none(), "{header}");
         }
     }

@@ -33,7 +33,10 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// Reads the fields into a command.
-    pub fn read<T>(self, read: impl FnOnce(Fields) -> Result<T, Problem>) -> (Option<Idempotency>, Result<T, Problem>) {
+    pub fn read<T>(
+        self,
+        read: impl FnOnce(Fields) -> Result<T, Problem>,
+    ) -> (Option<Idempotency>, Result<T, Problem>) {
         (self.key, self.fields.and_then(|fields| read(Fields::new(fields))))
     }
 }
@@ -44,10 +47,17 @@ impl FromRequest<App> for Asked {
     async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
         let (parts, body) = request.into_parts();
         let raw = read(&parts.headers, body, MOST, app.limits.body_read_ms).await?;
-        let key = match parts.headers.get("x-komoju-idempotency").filter(|_| parts.method == Method::POST) {
-            Some(key) => {
-                Some(Idempotency::new(key.as_bytes(), parts.method.as_str(), parts.uri.path(), &raw)?)
-            }
+        let key = match parts
+            .headers
+            .get("x-komoju-idempotency")
+            .filter(|_| parts.method == Method::POST)
+        {
+            Some(key) => Some(Idempotency::new(
+                key.as_bytes(),
+                parts.method.as_str(),
+                parts.uri.path(),
+                &raw,
+            )?),
             None => None,
         };
         let fields = parse(&parts.headers, raw).await;
@@ -69,8 +79,15 @@ impl FromRequestParts<App> for Query {
 }
 
 /// Reads a whole body of at most `most` bytes.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, most: usize, within_ms: u64) -> Result<Bytes, Problem> {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    most: usize,
+    within_ms: u64,
+) -> Result<Bytes, Problem> {
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > PATIENCE) {
         return Err(too_large(most));
     }
@@ -81,7 +98,10 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, most: usize, within_ms
 }
 
 fn too_large(most: usize) -> Problem {
-    Problem::with("payload_too_large", format!("The request is larger than {} KiB.", most / 1024))
+    Problem::with(
+        "payload_too_large",
+        format!("The request is larger than {} KiB.", most / 1024),
+    )
 }
 
 async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
@@ -114,8 +134,16 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
 }
 
 async fn parse(headers: &HeaderMap, raw: Bytes) -> Result<Map<String, Value>, Problem> {
-    let given = headers.get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or("?")).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let given = headers
+        .get(CONTENT_TYPE)
+        .map(|kind| kind.to_str().unwrap_or("?"))
+        .unwrap_or_default();
+    let essence = given
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let map = match essence.as_str() {
         "" | "application/json" => json(&raw)?,
         kind if kind.starts_with("application/") && kind.ends_with("+json") => json(&raw)?,
@@ -170,9 +198,15 @@ fn form(text: &str) -> Result<Map<String, Value>, Problem> {
 }
 
 fn decode(text: &str) -> Result<String, Problem> {
-    let spaced = if text.contains('+') { text.replace('+', " ").into() } else { std::borrow::Cow::Borrowed(text) };
+    let spaced = if text.contains('+') {
+        text.replace('+', " ").into()
+    } else {
+        std::borrow::Cow::Borrowed(text)
+    };
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| malformed("The form is not UTF-8."))
+    decoded
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| malformed("The form is not UTF-8."))
 }
 
 /// Puts one field of a form where its name says.
@@ -183,7 +217,9 @@ fn put(map: &mut Map<String, Value>, name: &str, value: String) -> Result<(), Pr
     }
     let mut steps = Vec::new();
     while let Some(open) = rest.strip_prefix('[') {
-        let (step, after) = open.split_once(']').ok_or_else(|| malformed("A field's name lacks a bracket."))?;
+        let (step, after) = open
+            .split_once(']')
+            .ok_or_else(|| malformed("A field's name lacks a bracket."))?;
         if steps.len() >= DEPTH {
             return Err(malformed("A field's name is nested too deep."));
         }
@@ -219,7 +255,11 @@ fn put(map: &mut Map<String, Value>, name: &str, value: String) -> Result<(), Pr
 
 fn descend<'a>(place: &'a mut Value, step: &str, next: &str) -> Result<&'a mut Value, Problem> {
     if place.is_null() {
-        *place = if step.is_empty() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
+        *place = if step.is_empty() {
+            Value::Array(Vec::new())
+        } else {
+            Value::Object(Map::new())
+        };
     }
     match place {
         Value::Array(list) if step.is_empty() => {
@@ -237,8 +277,13 @@ fn descend<'a>(place: &'a mut Value, step: &str, next: &str) -> Result<&'a mut V
 /// Reads the text parts of a multipart form; a file has no business here.
 async fn multipart(kind: &str, raw: Bytes) -> Result<Map<String, Value>, Problem> {
     let broken = || malformed("The multipart body cannot be read.");
-    let request = Request::builder().header(CONTENT_TYPE, kind).body(Body::from(raw)).map_err(|_| broken())?;
-    let mut parts = Multipart::from_request(request, &()).await.map_err(|_| broken())?;
+    let request = Request::builder()
+        .header(CONTENT_TYPE, kind)
+        .body(Body::from(raw))
+        .map_err(|_| broken())?;
+    let mut parts = Multipart::from_request(request, &())
+        .await
+        .map_err(|_| broken())?;
     let mut map = Map::new();
     let mut seen = 0;
     while let Some(part) = parts.next_field().await.map_err(|_| broken())? {
@@ -313,14 +358,26 @@ mod tests {
     fn forms_become_the_same_values_as_json() {
         for (text, expected) in [
             ("", json!({})),
-            ("amount=1500&currency=JPY", json!({"amount": "1500", "currency": "JPY"})),
-            ("a[b]=1&a[c][d]=%E5%B1%B1+%26", json!({"a": {"b": "1", "c": {"d": "山 &"}}})),
-            ("payment_types[]=konbini&payment_types[]=paypay", json!({"payment_types": ["konbini", "paypay"]})),
+            (
+                "amount=1500&currency=JPY",
+                json!({"amount": "1500", "currency": "JPY"}),
+            ),
+            (
+                "a[b]=1&a[c][d]=%E5%B1%B1+%26",
+                json!({"a": {"b": "1", "c": {"d": "山 &"}}}),
+            ),
+            (
+                "payment_types[]=konbini&payment_types[]=paypay",
+                json!({"payment_types": ["konbini", "paypay"]}),
+            ),
             (
                 "l[][a]=1&l[][b]=2&l[][a]=3&l[][b]=4",
                 json!({"l": [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]}),
             ),
-            ("l[0][a]=1&l[1][a]=2", json!({"l": {"0": {"a": "1"}, "1": {"a": "2"}}})),
+            (
+                "l[0][a]=1&l[1][a]=2",
+                json!({"l": {"0": {"a": "1"}, "1": {"a": "2"}}}),
+            ),
             ("a=1&a=2&flag", json!({"a": "2", "flag": ""})),
         ] {
             assert_eq!(Value::Object(form(text).unwrap()), expected, "{text}");
@@ -329,7 +386,16 @@ mod tests {
 
     #[test]
     fn forms_that_contradict_themselves_are_refused() {
-        for text in ["a=1&a[b]=2", "a[]=1&a[b]=2", "a[b]=1&a[]=2", "a[b=1", "[b]=1", "a[b]c=1", "a=%ff", "a[b]=1&a[b][c]=2"] {
+        for text in [
+            "a=1&a[b]=2",
+            "a[]=1&a[b]=2",
+            "a[b]=1&a[]=2",
+            "a[b=1",
+            "[b]=1",
+            "a[b]c=1",
+            "a=%ff",
+            "a[b]=1&a[b][c]=2",
+        ] {
             assert_eq!(form(text).unwrap_err().code.name, "bad_request", "{text}");
         }
     }

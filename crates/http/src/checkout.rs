@@ -237,7 +237,6 @@ fn offer(
     let mut redirect_origins: Vec<String> =
         shop.accounts.values().filter_map(|account| origin(&account.base_url)).collect();
     redirect_origins.extend(session.body.return_url.as_deref().and_then(origin));
-    redirect_origins.push("https:".into());
     redirect_origins.dedup();
     let field_errors = match (&asked.field, &asked.why) {
         (Some(field), Some(why)) if is_id(field) && is_id(why) => {

@@ -23,7 +23,9 @@ async fn take_in(
     headers: HeaderMap,
     body: Body,
 ) -> Handled {
-    let Ok(Path((provider, shop))) = path else { return Err(Problem::not_found().into()) };
+    let Ok(Path((provider, shop))) = path else {
+        return Err(Problem::not_found().into());
+    };
     if !is_id(&provider) || !is_id(&shop) {
         return Err(Problem::not_found().into());
     }

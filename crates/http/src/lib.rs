@@ -12,6 +12,7 @@ mod body;
 mod checkout;
 mod fields;
 mod inbound;
+pub mod office;
 mod openapi;
 mod ops;
 mod problem;

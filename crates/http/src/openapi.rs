@@ -51,8 +51,14 @@ impl Modify for Common {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         for (name, words) in [
-            ("secret_key", "The secret key as user name, any password. For servers."),
-            ("publishable_key", "The publishable key as user name. For browsers."),
+            (
+                "secret_key",
+                "The secret key as user name, any password. For servers.",
+            ),
+            (
+                "publishable_key",
+                "The publishable key as user name. For browsers.",
+            ),
         ] {
             let mut basic = Http::new(HttpAuthScheme::Basic);
             basic.description = Some(words.into());
@@ -76,12 +82,17 @@ impl Modify for Common {
 }
 
 fn complete(operation: &mut Operation, once: bool, browser: bool) {
-    let error = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).build();
+    let error = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Error")))
+        .build();
     let response = ResponseBuilder::new()
         .description("Every error has this form; the code decides the status")
         .content("application/json", error)
         .build();
-    operation.responses.responses.insert("default".into(), RefOr::T(response));
+    operation
+        .responses
+        .responses
+        .insert("default".into(), RefOr::T(response));
     let none: [&str; 0] = [];
     let mut needed = vec![SecurityRequirement::new("secret_key", none)];
     if browser {
@@ -95,7 +106,10 @@ fn complete(operation: &mut Operation, once: bool, browser: bool) {
             "At most 100 ASCII characters. The same key with the same body is answered as the first time and done once.",
         ));
     }
-    parameters.push(header("X-KOMOJU-API-VERSION", "`2025-01-28` or `2024-07-15`; both are answered alike."));
+    parameters.push(header(
+        "X-KOMOJU-API-VERSION",
+        "`2025-01-28` or `2024-07-15`; both are answered alike.",
+    ));
 }
 
 fn header(name: &str, words: &str) -> RefOr<Parameter> {
@@ -128,8 +142,10 @@ mod tests {
                 documented.insert((method.to_uppercase(), path.clone()));
             }
         }
-        let served: BTreeSet<_> =
-            api::served().into_iter().map(|(method, path)| (method.to_owned(), path.to_owned())).collect();
+        let served: BTreeSet<_> = api::served()
+            .into_iter()
+            .map(|(method, path)| (method.to_owned(), path.to_owned()))
+            .collect();
         assert_eq!(documented, served);
     }
 

@@ -16,8 +16,7 @@ use std::time::Duration;
 /// How long the store may take to answer before we are not ready, in milliseconds.
 const READY_WITHIN_MS: u64 = 2_000;
 
-static SPEC: LazyLock<String> =
-    LazyLock::new(|| openapi().to_json().expect("made of plain data"));
+static SPEC: LazyLock<String> = LazyLock::new(|| openapi().to_json().expect("made of plain data"));
 
 pub(crate) fn router() -> Router<App> {
     Router::new()
@@ -30,7 +29,9 @@ pub(crate) fn router() -> Router<App> {
 
 fn of_type(kind: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

@@ -26,7 +26,9 @@ struct Mounted {
 
 /// Mounts a sandbox: every method and path is its own. Replies that it delays come late; connections that it breaks, break.
 pub fn sandbox_router(sandbox: Arc<dyn Sandbox>, clock: Arc<dyn Clock>) -> Router {
-    Router::new().fallback(answer).with_state(Mounted { sandbox, clock })
+    Router::new()
+        .fallback(answer)
+        .with_state(Mounted { sandbox, clock })
 }
 
 async fn answer(State(mounted): State<Mounted>, request: Request) -> Response {
@@ -37,10 +39,23 @@ async fn answer(State(mounted): State<Mounted>, request: Request) -> Response {
     let Ok(body) = Limited::new(body, MOST).collect().await else {
         return plain(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let path_and_query = parts.uri.path_and_query().map_or("/", |given| given.as_str()).to_owned();
+    let path_and_query = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |given| given.as_str())
+        .to_owned();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    let ask = Ask { method, path_and_query, headers, body: body.to_bytes() };
+    let headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect();
+    let ask = Ask {
+        method,
+        path_and_query,
+        headers,
+        body: body.to_bytes(),
+    };
     // Its books are a file: it may block.
     let answering = tokio::task::spawn_blocking(move || {
         let now = mounted.clock.now();

@@ -127,7 +127,7 @@ pub async fn preload(
 ) -> anyhow::Result<Vec<String>> {
     use futures_util::StreamExt as _;
     let life = example(store.as_ref(), shop).await?;
-    let dice = crate::real::SystemEntropy::default();
+    let dice = crate::real::SystemEntropy;
     let end = crate::real_now();
     let step_us = HOURS * 3_600_000_000 / i64::try_from(payments.max(1))?;
     let mut ids = Vec::new();

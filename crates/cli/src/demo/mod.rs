@@ -177,6 +177,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
 
     let (stop, stopped) = watch::channel(false);
     let jobs = hub.run_jobs(stopped.clone());
+    let measuring = hub.keep_measuring(stopped.clone());
     let notifying = keep_notifying(as_sandbox.clone(), as_clock.clone(), network, stopped.clone());
     let (wake, moving) = (hub.engine.wake(), as_sandbox.clone());
     let moved_clock = as_clock.clone();
@@ -229,16 +230,17 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
         });
         println!("{ready}");
     } else {
+        let hub_shown = hub_url.clone();
         let (hub_url, key) = (hub_url.clone(), remembered.secret_key.clone());
         tokio::spawn(async move {
             if let Err(error) = seed::seed(&hub_url, &key).await {
                 tracing::warn!(%error, "the demo's example payments could not be made");
             }
         });
-        welcome(&remembered, &tea_url, &sandbox_url, &args);
+        welcome(&remembered, &hub_shown, &tea_url, &sandbox_url, &args.data);
     }
     crate::serve::until_stopped(hub_listener, router, stop).await?;
-    let _ = tokio::join!(jobs, notifying, serving_tea, serving_sandbox);
+    let _ = tokio::join!(jobs, measuring, notifying, serving_tea, serving_sandbox);
     store.close().await;
     drop(observing);
     Ok(())
@@ -297,29 +299,26 @@ async fn point_webhooks(engine: &Engine, shop: &str, urls: &[String], secret: &s
     Ok(())
 }
 
-fn welcome(remembered: &Remembered, tea_url: &str, sandbox_url: &str, args: &DemoArgs) {
-    let hub = sandbox_url.rsplit_once(':').map_or(8787, |(_, port)| port.parse::<u16>().unwrap_or(8789));
-    let hub = if args.port == 0 { hub } else { args.port };
-    let key = &remembered.secret_key;
+fn welcome(remembered: &Remembered, hub_url: &str, tea_url: &str, sandbox_url: &str, data: &Path) {
+    let (key, password) = (&remembered.secret_key, &remembered.office_password);
     println!(
         "
 Kessai is running. Everything below is on this machine and no real money moves.
 
   Buy tea          {tea_url}
-  Shop's office    http://127.0.0.1:{hub}/shop        clerk / {password}
+  Shop's office    {hub_url}/shop        clerk / {password}
   KOMOJU sandbox   {sandbox_url}
-  API reference    http://127.0.0.1:{hub}/docs
+  API reference    {hub_url}/docs
 
 Your first call:
 
-  curl http://127.0.0.1:{hub}/api/v1/sessions -u {key}: \\
+  curl {hub_url}/api/v1/sessions -u {key}: \\
     -d amount=1200 -d currency=JPY -d 'return_url={tea_url}'
 
 Open the session_url it answers and pay with card 4111 1111 1111 1111, any later expiry, code 123.
 Let three days pass with: kessai clock advance 3d --data {data}
 Stop with Ctrl-C.
 ",
-        password = remembered.office_password,
-        data = args.data.display(),
+        data = data.display(),
     );
 }

@@ -79,6 +79,11 @@ impl Order {
         }
     }
 
+    /// A text that changes with what its page shows.
+    fn fingerprint(&self) -> String {
+        format!("{}-{}", self.state().slug(), self.log.len())
+    }
+
     fn row(&self) -> TeaOrderRow {
         TeaOrderRow {
             number: self.number.clone(),
@@ -185,7 +190,7 @@ pub fn router(settings: TeaSettings) -> anyhow::Result<Router> {
         .route("/orders/{number}/status", get(order_status))
         .route("/status", get(list_status))
         .route("/webhook", post(webhook))
-        .route("/assets/{file}", get(asset))
+        .route("/assets/{*file}", get(asset))
         .with_state(house))
 }
 
@@ -205,7 +210,8 @@ async fn asset(Path(file): Path<String>) -> Response {
 
 async fn shelf(State(house): State<TeaHouse>, Query(language): Query<Language>, headers: HeaderMap) -> Response {
     let problem = language.problem.as_ref().map(|_| "tea-problem".to_owned());
-    show(&TeaShop { frame: house.frame("/"), problem }, language.of(&headers))
+    let page = TeaShop { frame: house.frame("/"), problem, checkout: house.settings.hub.clone() };
+    show(&page, language.of(&headers))
 }
 
 #[derive(Debug, Deserialize)]
@@ -332,6 +338,7 @@ async fn order(
             .map(|payment| format!("{hub}/instructions/{payment}")),
         retry_href: open.then(|| order.session_url.clone()),
         status_url: format!("/orders/{number}/status"),
+        fingerprint: order.fingerprint(),
         order: order.row(),
     };
     show(&page, language.of(&headers))
@@ -339,7 +346,7 @@ async fn order(
 
 async fn order_status(State(house): State<TeaHouse>, Path(number): Path<String>) -> Response {
     match house.order(&number) {
-        Some(order) => axum::Json(json!({"state": order.state().slug()})).into_response(),
+        Some(order) => axum::Json(json!({"state": order.fingerprint()})).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -24,7 +24,12 @@ pub(crate) async fn create_customer(
     asked: Asked,
 ) -> Handled {
     let scenario = scenario(&headers, &shop);
-    let (key, read) = asked.read(|fields| Ok(ChangeCustomer { scenario: scenario?, ..read_customer(fields)? }));
+    let (key, read) = asked.read(|fields| {
+        Ok(ChangeCustomer {
+            scenario: scenario?,
+            ..read_customer(fields)?
+        })
+    });
     match read {
         Ok(command) => answered(app.engine.create_customer(&shop, key.as_ref(), command).await),
         Err(problem) => refuse(&app, &shop, key.as_ref(), problem).await,
@@ -59,13 +64,21 @@ pub(crate) async fn list_customers(
 ) -> Handled {
     let (page, per_page) = query.page()?;
     let span = query.span()?;
-    Ok(app.engine.list_customers(&shop, span, page, per_page).await?.into())
+    Ok(app
+        .engine
+        .list_customers(&shop, span, page, per_page)
+        .await?
+        .into())
 }
 
 /// Show a customer
 #[utoipa::path(get, path = "/api/v1/customers/{id}", tag = "customers", params(("id" = String, Path)),
     responses((status = 200, description = "The customer", body = schema::Customer)))]
-pub(crate) async fn show_customer(State(app): State<App>, WithSecret(shop): WithSecret, Id(id): Id) -> Handled {
+pub(crate) async fn show_customer(
+    State(app): State<App>,
+    WithSecret(shop): WithSecret,
+    Id(id): Id,
+) -> Handled {
     Ok(app.engine.show_customer(&shop, &id).await?.into())
 }
 
@@ -90,6 +103,10 @@ pub(crate) async fn update_customer(
 /// Erases the stored card here and at the provider; records of money stay.
 #[utoipa::path(delete, path = "/api/v1/customers/{id}", tag = "customers", params(("id" = String, Path)),
     responses((status = 200, description = "The customer as it was erased", body = schema::Customer)))]
-pub(crate) async fn delete_customer(State(app): State<App>, WithSecret(shop): WithSecret, Id(id): Id) -> Handled {
+pub(crate) async fn delete_customer(
+    State(app): State<App>,
+    WithSecret(shop): WithSecret,
+    Id(id): Id,
+) -> Handled {
     answered(app.engine.delete_customer(&shop, &id).await)
 }

@@ -46,7 +46,9 @@ async fn shown(app: &App, shop: &Shop, id: &str) -> Result<Value, Problem> {
     responses((status = 200, description = "All of the shop's endpoints", body = schema::EndpointList)))]
 pub(crate) async fn list_endpoints(WithSecret(shop): WithSecret) -> Handled {
     let data: Vec<Value> = shop.endpoints.iter().map(endpoint).collect();
-    Ok(json!({"resource": "list", "total": data.len(), "data": data}).to_string().into())
+    Ok(json!({"resource": "list", "total": data.len(), "data": data})
+        .to_string()
+        .into())
 }
 
 /// Make a webhook endpoint
@@ -54,10 +56,18 @@ pub(crate) async fn list_endpoints(WithSecret(shop): WithSecret) -> Handled {
 /// A `ping` is sent to it at once. `secret_token` is shown here and nowhere else.
 #[utoipa::path(post, path = "/api/v1/webhook_endpoints", tag = "webhooks", request_body = schema::NewEndpoint,
     responses((status = 200, description = "The endpoint with its secret", body = schema::Endpoint)))]
-pub(crate) async fn create_endpoint(State(app): State<App>, WithSecret(shop): WithSecret, asked: Asked) -> Handled {
+pub(crate) async fn create_endpoint(
+    State(app): State<App>,
+    WithSecret(shop): WithSecret,
+    asked: Asked,
+) -> Handled {
     let (key, read) = asked.read(|fields| {
         let change = read_endpoint(fields)?;
-        if change.url.is_none() { Err(Problem::missing("url")) } else { Ok(change) }
+        if change.url.is_none() {
+            Err(Problem::missing("url"))
+        } else {
+            Ok(change)
+        }
     });
     let change = match read {
         Ok(change) => change,
@@ -67,7 +77,10 @@ pub(crate) async fn create_endpoint(State(app): State<App>, WithSecret(shop): Wi
     let making = async {
         let url = change.url.unwrap_or_default();
         let events = change.events.unwrap_or_default();
-        let (id, secret) = app.engine.add_endpoint(&shop.id, &url, change.secret, &events).await?;
+        let (id, secret) = app
+            .engine
+            .add_endpoint(&shop.id, &url, change.secret, &events)
+            .await?;
         if change.enabled == Some(false) {
             app.engine.change_endpoint(&shop.id, &id, Some(false)).await?;
         }
@@ -108,7 +121,11 @@ pub(crate) async fn update_endpoint(
 /// What it has not received yet is not sent any more.
 #[utoipa::path(delete, path = "/api/v1/webhook_endpoints/{id}", tag = "webhooks", params(("id" = String, Path)),
     responses((status = 200, description = "The endpoint as it was", body = schema::Endpoint)))]
-pub(crate) async fn delete_endpoint(State(app): State<App>, WithSecret(shop): WithSecret, Id(id): Id) -> Handled {
+pub(crate) async fn delete_endpoint(
+    State(app): State<App>,
+    WithSecret(shop): WithSecret,
+    Id(id): Id,
+) -> Handled {
     let was = shown(&app, &shop, &id).await?;
     app.engine.change_endpoint(&shop.id, &id, None).await?;
     Ok(was.to_string().into())
@@ -131,7 +148,11 @@ pub(crate) async fn list_deliveries(
     let status = query.choice("status", &["pending", "delivered", "dead", "cancelled"])?;
     let before = query.text("before", 64)?;
     let (_, per_page) = query.page()?;
-    Ok(app.engine.list_deliveries(&shop, status, before.as_deref(), per_page).await?.into())
+    Ok(app
+        .engine
+        .list_deliveries(&shop, status, before.as_deref(), per_page)
+        .await?
+        .into())
 }
 
 /// Send one delivery again
@@ -182,7 +203,9 @@ pub(crate) async fn capabilities(State(app): State<App>, WithSecret(shop): WithS
             data.push(capability_line(provider.id(), capability, serves));
         }
     }
-    Ok(json!({"resource": "list", "total": data.len(), "data": data}).to_string().into())
+    Ok(json!({"resource": "list", "total": data.len(), "data": data})
+        .to_string()
+        .into())
 }
 
 fn capability_line(provider: &str, line: &Capability, offered: bool) -> Value {

@@ -25,7 +25,8 @@ use crate::problem::{Handled, Refused, no_such_path};
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use kessai_engine::problem::CODES;
@@ -48,33 +49,97 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<App>)> {
         ("POST", "/api/v1/sessions", post(sessions::create_session)),
         ("GET", "/api/v1/sessions/{id}", get(sessions::show_session)),
         ("POST", "/api/v1/sessions/{id}/pay", post(sessions::pay_session)),
-        ("POST", "/api/v1/sessions/{id}/cancel", post(sessions::cancel_session)),
+        (
+            "POST",
+            "/api/v1/sessions/{id}/cancel",
+            post(sessions::cancel_session),
+        ),
         ("POST", "/api/v1/payments", post(payments::create_payment)),
         ("GET", "/api/v1/payments", get(payments::list_payments)),
         ("GET", "/api/v1/payments/{id}", get(payments::show_payment)),
         ("PATCH", "/api/v1/payments/{id}", patch(payments::update_payment)),
-        ("POST", "/api/v1/payments/{id}/capture", post(payments::capture_payment)),
-        ("POST", "/api/v1/payments/{id}/cancel", post(payments::cancel_payment)),
-        ("POST", "/api/v1/payments/{id}/refund", post(payments::refund_payment)),
-        ("POST", "/api/v1/payments/{id}/refund_request", post(payments::request_refund)),
+        (
+            "POST",
+            "/api/v1/payments/{id}/capture",
+            post(payments::capture_payment),
+        ),
+        (
+            "POST",
+            "/api/v1/payments/{id}/cancel",
+            post(payments::cancel_payment),
+        ),
+        (
+            "POST",
+            "/api/v1/payments/{id}/refund",
+            post(payments::refund_payment),
+        ),
+        (
+            "POST",
+            "/api/v1/payments/{id}/refund_request",
+            post(payments::request_refund),
+        ),
         ("GET", "/api/v1/payments/{id}/timeline", get(extensions::timeline)),
-        ("GET", "/api/v1/payment_methods", get(payment_methods::list_payment_methods)),
+        (
+            "GET",
+            "/api/v1/payment_methods",
+            get(payment_methods::list_payment_methods),
+        ),
         ("POST", "/api/v1/tokens", post(tokens::create_token)),
-        ("POST", "/api/v1/secure_tokens", post(secure_tokens::create_secure_token)),
-        ("GET", "/api/v1/secure_tokens/{id}", get(secure_tokens::show_secure_token)),
+        (
+            "POST",
+            "/api/v1/secure_tokens",
+            post(secure_tokens::create_secure_token),
+        ),
+        (
+            "GET",
+            "/api/v1/secure_tokens/{id}",
+            get(secure_tokens::show_secure_token),
+        ),
         ("POST", "/api/v1/customers", post(customers::create_customer)),
         ("GET", "/api/v1/customers", get(customers::list_customers)),
         ("GET", "/api/v1/customers/{id}", get(customers::show_customer)),
-        ("PATCH", "/api/v1/customers/{id}", patch(customers::update_customer)),
-        ("DELETE", "/api/v1/customers/{id}", delete(customers::delete_customer)),
+        (
+            "PATCH",
+            "/api/v1/customers/{id}",
+            patch(customers::update_customer),
+        ),
+        (
+            "DELETE",
+            "/api/v1/customers/{id}",
+            delete(customers::delete_customer),
+        ),
         ("GET", "/api/v1/events", get(events::list_events)),
         ("GET", "/api/v1/events/{id}", get(events::show_event)),
-        ("GET", "/api/v1/webhook_endpoints", get(extensions::list_endpoints)),
-        ("POST", "/api/v1/webhook_endpoints", post(extensions::create_endpoint)),
-        ("PATCH", "/api/v1/webhook_endpoints/{id}", patch(extensions::update_endpoint)),
-        ("DELETE", "/api/v1/webhook_endpoints/{id}", delete(extensions::delete_endpoint)),
-        ("GET", "/api/v1/webhook_deliveries", get(extensions::list_deliveries)),
-        ("POST", "/api/v1/webhook_deliveries/replay", post(extensions::replay_deliveries)),
+        (
+            "GET",
+            "/api/v1/webhook_endpoints",
+            get(extensions::list_endpoints),
+        ),
+        (
+            "POST",
+            "/api/v1/webhook_endpoints",
+            post(extensions::create_endpoint),
+        ),
+        (
+            "PATCH",
+            "/api/v1/webhook_endpoints/{id}",
+            patch(extensions::update_endpoint),
+        ),
+        (
+            "DELETE",
+            "/api/v1/webhook_endpoints/{id}",
+            delete(extensions::delete_endpoint),
+        ),
+        (
+            "GET",
+            "/api/v1/webhook_deliveries",
+            get(extensions::list_deliveries),
+        ),
+        (
+            "POST",
+            "/api/v1/webhook_deliveries/replay",
+            post(extensions::replay_deliveries),
+        ),
         (
             "POST",
             "/api/v1/webhook_deliveries/{event_id}/{endpoint_id}/replay",
@@ -87,7 +152,10 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<App>)> {
 
 /// Method and path of everything served under `/api/v1`.
 pub fn served() -> Vec<(&'static str, &'static str)> {
-    routes().into_iter().map(|(method, path, _)| (method, path)).collect()
+    routes()
+        .into_iter()
+        .map(|(method, path, _)| (method, path))
+        .collect()
 }
 
 pub(crate) fn router() -> Router<App> {
@@ -136,7 +204,12 @@ async fn refuse_as(
     problem: Problem,
 ) -> Handled {
     let refused = std::future::ready(Err(Halt::Problem(problem)));
-    Ok(app.engine.once_as(&shop.id, key, body, refused).await.map_err(Refused)?.into())
+    Ok(app
+        .engine
+        .once_as(&shop.id, key, body, refused)
+        .await
+        .map_err(Refused)?
+        .into())
 }
 
 fn answered(answer: Result<Answer, Problem>) -> Handled {
@@ -147,10 +220,15 @@ fn answered(answer: Result<Answer, Problem>) -> Handled {
 ///
 /// Source: docs/providers/komoju.md, "Test mode".
 fn scenario(headers: &HeaderMap, shop: &Shop) -> Result<Option<Box<str>>, Problem> {
-    let Some(given) = headers.get("komoju-scenario").filter(|_| !shop.live) else { return Ok(None) };
+    let Some(given) = headers.get("komoju-scenario").filter(|_| !shop.live) else {
+        return Ok(None);
+    };
     let known = CODES.iter().find(|code| code.name.as_bytes() == given.as_bytes());
     match known {
         Some(code) => Ok(Some(code.name.into())),
-        None => Err(Problem::invalid("Komoju-Scenario", "Komoju-Scenario must be an error code")),
+        None => Err(Problem::invalid(
+            "Komoju-Scenario",
+            "Komoju-Scenario must be an error code",
+        )),
     }
 }

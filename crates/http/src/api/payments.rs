@@ -41,7 +41,9 @@ pub(crate) async fn create_payment(
 
 fn read_payment(mut fields: Fields, scenario: Option<Box<str>>) -> Result<CreatePayment, Problem> {
     Ok(CreatePayment {
-        amount: fields.amount("amount")?.ok_or_else(|| Problem::missing("amount"))?,
+        amount: fields
+            .amount("amount")?
+            .ok_or_else(|| Problem::missing("amount"))?,
         currency: fields.currency()?.ok_or_else(|| Problem::missing("currency"))?,
         tax: fields.tax()?.map_or(Tax::Auto, Tax::Exactly),
         source: fields.source()?,
@@ -77,7 +79,11 @@ pub(crate) async fn list_payments(
     Query(mut query): Query,
 ) -> Handled {
     let (page, per_page) = query.page()?;
-    let mut list = ListPayments { page, per_page, ..ListPayments::default() };
+    let mut list = ListPayments {
+        page,
+        per_page,
+        ..ListPayments::default()
+    };
     let (from, until) = query.span()?;
     list.filter.from_us = from.map(|at| at.as_microsecond());
     list.filter.until_us = until.map(|at| at.as_microsecond());
@@ -85,7 +91,8 @@ pub(crate) async fn list_payments(
     list.filter.order_number = query.text("external_order_num", TEXT_MOST)?;
     if let Some(statuses) = query.text("status", TEXT_MOST)? {
         for status in statuses.split(',') {
-            let status = Status::parse(status.trim()).ok_or_else(|| Problem::invalid("status", "status is unknown"))?;
+            let status = Status::parse(status.trim())
+                .ok_or_else(|| Problem::invalid("status", "status is unknown"))?;
             if !list.filter.statuses.contains(&status.as_str()) {
                 list.filter.statuses.push(status.as_str());
             }
@@ -97,7 +104,11 @@ pub(crate) async fn list_payments(
 /// Show a payment
 #[utoipa::path(get, path = "/api/v1/payments/{id}", tag = "payments", params(("id" = String, Path)),
     responses((status = 200, description = "The payment", body = schema::Payment)))]
-pub(crate) async fn show_payment(State(app): State<App>, WithSecret(shop): WithSecret, Id(id): Id) -> Handled {
+pub(crate) async fn show_payment(
+    State(app): State<App>,
+    WithSecret(shop): WithSecret,
+    Id(id): Id,
+) -> Handled {
     let payment = app.engine.payment(&shop, &id).await?;
     Ok(kessai_engine::wire::payment(&payment).into())
 }
@@ -123,14 +134,23 @@ type Notes = (Option<Option<Box<str>>>, Option<Metadata>);
 
 fn read_notes(mut fields: Fields) -> Result<Notes, Problem> {
     if fields.take("payment_details").is_some() {
-        return Err(Problem::invalid("payment_details", "A payment's details cannot be changed"));
+        return Err(Problem::invalid(
+            "payment_details",
+            "A payment's details cannot be changed",
+        ));
     }
     let cleared = fields.has("metadata");
     let metadata = fields.metadata()?.or_else(|| cleared.then(Metadata::new));
     Ok((fields.nullable_text("description", TEXT_MOST)?, metadata))
 }
 
-async fn act(app: App, shop: &kessai_engine::Shop, id: &str, asked: Asked, read: fn(Fields) -> Result<Act, Problem>) -> Handled {
+async fn act(
+    app: App,
+    shop: &kessai_engine::Shop,
+    id: &str,
+    asked: Asked,
+    read: fn(Fields) -> Result<Act, Problem>,
+) -> Handled {
     let (key, read) = asked.read(read);
     match read {
         Ok(act) => answered(app.engine.act(shop, id, key.as_ref(), act).await),
@@ -156,7 +176,10 @@ pub(crate) async fn capture_payment(
     asked: Asked,
 ) -> Handled {
     act(app, &shop, &id, asked, |mut fields| {
-        Ok(Act::Capture { amount: fields.amount("amount")?, tax: fields.tax()? })
+        Ok(Act::Capture {
+            amount: fields.amount("amount")?,
+            tax: fields.tax()?,
+        })
     })
     .await
 }
@@ -190,7 +213,10 @@ pub(crate) async fn refund_payment(
     asked: Asked,
 ) -> Handled {
     act(app, &shop, &id, asked, |mut fields| {
-        Ok(Act::Refund { amount: fields.amount("amount")?, description: fields.text("description", TEXT_MOST)? })
+        Ok(Act::Refund {
+            amount: fields.amount("amount")?,
+            description: fields.text("description", TEXT_MOST)?,
+        })
     })
     .await
 }
@@ -209,9 +235,11 @@ pub(crate) async fn request_refund(
 ) -> Handled {
     let (key, read) = asked.read(read_refund_request);
     match read {
-        Ok((amount, fields)) => {
-            answered(app.engine.request_refund(&shop, &id, key.as_ref(), amount, fields).await)
-        }
+        Ok((amount, fields)) => answered(
+            app.engine
+                .request_refund(&shop, &id, key.as_ref(), amount, fields)
+                .await,
+        ),
         Err(problem) => {
             app.engine.payment(&shop, &id).await?;
             refuse(&app, &shop, key.as_ref(), problem).await

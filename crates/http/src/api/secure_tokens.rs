@@ -28,16 +28,23 @@ pub(crate) async fn create_secure_token(
 }
 
 fn read_secure_token(mut fields: Fields) -> Result<CreateSecureToken, Problem> {
-    let amount = fields.amount("amount")?.ok_or_else(|| Problem::missing("amount"))?;
+    let amount = fields
+        .amount("amount")?
+        .ok_or_else(|| Problem::missing("amount"))?;
     // What is authenticated is what will be charged. A tax that is not named is not known here, so it is not guessed.
     let amount = amount + fields.tax()?.unwrap_or(0);
     if amount > AMOUNT_MOST {
-        return Err(Problem::invalid("amount", format!("amount and tax must be at most {AMOUNT_MOST}")));
+        return Err(Problem::invalid(
+            "amount",
+            format!("amount and tax must be at most {AMOUNT_MOST}"),
+        ));
     }
     Ok(CreateSecureToken {
         amount,
         currency: fields.currency()?.ok_or_else(|| Problem::missing("currency"))?,
-        return_url: fields.return_url("return_url")?.ok_or_else(|| Problem::missing("return_url"))?,
+        return_url: fields
+            .return_url("return_url")?
+            .ok_or_else(|| Problem::missing("return_url"))?,
         source: fields.source()?,
     })
 }
@@ -45,6 +52,10 @@ fn read_secure_token(mut fields: Fields) -> Result<CreateSecureToken, Problem> {
 /// Show a 3-D Secure authentication
 #[utoipa::path(get, path = "/api/v1/secure_tokens/{id}", tag = "tokens", params(("id" = String, Path)),
     responses((status = 200, description = "The authentication", body = schema::SecureToken)))]
-pub(crate) async fn show_secure_token(State(app): State<App>, WithEither(shop): WithEither, Id(id): Id) -> Handled {
+pub(crate) async fn show_secure_token(
+    State(app): State<App>,
+    WithEither(shop): WithEither,
+    Id(id): Id,
+) -> Handled {
     Ok(app.engine.show_secure_token(&shop, &id).await?.into())
 }

@@ -39,7 +39,9 @@ fn read_session(mut fields: Fields, scenario: Option<Box<str>>) -> Result<Create
     let mut data = fields.object("payment_data")?.unwrap_or_default();
     let amount = match fields.amount_or_zero("amount")? {
         Some(amount) => amount,
-        None => data.amount_or_zero("amount")?.ok_or_else(|| Problem::missing("amount"))?,
+        None => data
+            .amount_or_zero("amount")?
+            .ok_or_else(|| Problem::missing("amount"))?,
     };
     let currency = match fields.currency()? {
         Some(currency) => currency,
@@ -57,7 +59,9 @@ fn read_session(mut fields: Fields, scenario: Option<Box<str>>) -> Result<Create
         external_customer_id: fields.text("external_customer_id", TEXT_MOST)?,
         line_items: fields.line_items()?,
         metadata: fields.metadata()?.unwrap_or_default(),
-        capture: data.capture_mode()?.unwrap_or(kessai_core::payment::CaptureMode::Auto),
+        capture: data
+            .capture_mode()?
+            .unwrap_or(kessai_core::payment::CaptureMode::Auto),
         order_number: data.text("external_order_num", TEXT_MOST)?,
         payment_data: rest_of(data)?,
         customer: fields.text("customer_id", TEXT_MOST)?,
@@ -79,7 +83,11 @@ fn rest_of(mut data: Fields) -> Result<Map<String, Value>, Problem> {
         ("billing_address", data.address("billing_address")?),
         ("shipping_address", data.address("shipping_address")?),
     ];
-    kept.extend(objects.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    kept.extend(
+        objects
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?))),
+    );
     Ok(kept)
 }
 
@@ -88,7 +96,11 @@ fn rest_of(mut data: Fields) -> Result<Map<String, Value>, Problem> {
 /// Ask here when the shopper is back at `return_url`; what the browser says is a hint only.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
     responses((status = 200, description = "The session", body = schema::Session)))]
-pub(crate) async fn show_session(State(app): State<App>, WithEither(shop): WithEither, Id(id): Id) -> Handled {
+pub(crate) async fn show_session(
+    State(app): State<App>,
+    WithEither(shop): WithEither,
+    Id(id): Id,
+) -> Handled {
     Ok(app.engine.show_session(&shop, &id).await?.into())
 }
 
@@ -135,7 +147,9 @@ pub(crate) async fn pay_session(
 
 fn read_pay(mut fields: Fields) -> Result<PaySession, Problem> {
     Ok(PaySession {
-        source: fields.payment_details()?.ok_or_else(|| Problem::missing("payment_details"))?,
+        source: fields
+            .payment_details()?
+            .ok_or_else(|| Problem::missing("payment_details"))?,
         capture: fields.capture_mode()?,
         fraud_details: fields.passed_through("fraud_details")?,
     })
@@ -158,4 +172,3 @@ pub(crate) async fn cancel_session(
         Err(problem) => refuse(&app, &shop, key.as_ref(), problem).await,
     }
 }
-

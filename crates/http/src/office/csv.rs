@@ -37,7 +37,11 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(locale: Locale) -> Self {
-        let mut table = Self { text: BOM.into(), rows: 0, locale };
+        let mut table = Self {
+            text: BOM.into(),
+            rows: 0,
+            locale,
+        };
         let head = HEAD.map(|(ja, en)| if locale.is_ja() { ja } else { en });
         table.line(&head.map(String::from));
         table
@@ -53,7 +57,11 @@ impl Table {
         // Amounts in the currency's own unit, with a point where it has decimals and never a separator.
         let amount = |minor: i64| plain(minor, body.totals.currency.exponent());
         let key = format!("method-{}", payment.method);
-        let method = if locale.has(&key) { locale.t(&key) } else { payment.method.to_string() };
+        let method = if locale.has(&key) {
+            locale.t(&key)
+        } else {
+            payment.method.to_string()
+        };
         let line = [
             payment.id.to_string(),
             moment(payment.created_at),
@@ -92,7 +100,11 @@ impl Table {
 fn quoted(cell: &str) -> String {
     let runs = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let safe = if runs { format!("'{cell}") } else { cell.to_owned() };
-    if safe.contains([',', '"', '\r', '\n', '\'']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
+    if safe.contains([',', '"', '\r', '\n', '\'']) {
+        format!("\"{}\"", safe.replace('"', "\"\""))
+    } else {
+        safe
+    }
 }
 
 fn plain(minor: i64, exponent: u32) -> String {
@@ -100,7 +112,12 @@ fn plain(minor: i64, exponent: u32) -> String {
         return minor.to_string();
     }
     let unit = 10_i64.pow(exponent);
-    format!("{}.{:0width$}", minor / unit, minor % unit, width = exponent as usize)
+    format!(
+        "{}.{:0width$}",
+        minor / unit,
+        minor % unit,
+        width = exponent as usize
+    )
 }
 
 /// `2026-11-21 14:05:00`, in Japan, which spreadsheets read as a date.
@@ -129,6 +146,9 @@ mod tests {
 
     #[test]
     fn amounts_are_plain_numbers_of_their_currency() {
-        assert_eq!((plain(1_234, 0), plain(1_234, 2), plain(5, 2)), ("1234".into(), "12.34".into(), "0.05".into()));
+        assert_eq!(
+            (plain(1_234, 0), plain(1_234, 2), plain(5, 2)),
+            ("1234".into(), "12.34".into(), "0.05".into())
+        );
     }
 }

@@ -27,13 +27,21 @@ pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
             DeliveryState::Dead => Standing::Dead,
         }),
         kind: Some(q.as_str()).filter(|_| is_kind).map(Into::into),
-        subject: Some(q.as_str()).filter(|q| !is_kind && !q.is_empty()).map(Into::into),
+        subject: Some(q.as_str())
+            .filter(|q| !is_kind && !q.is_empty())
+            .map(Into::into),
     };
     let engine = &app.engine;
     let leaf = Leaf::asked(&clerk.query, |place| split(place).is_some());
-    let mut found = engine.office_deliveries(&clerk.shop, &narrowed, &leaf.place, ROWS + 1).await.map_err(problem)?;
+    let mut found = engine
+        .office_deliveries(&clerk.shop, &narrowed, &leaf.place, ROWS + 1)
+        .await
+        .map_err(problem)?;
     let leaf = if leaf.is_short_top(found.len()) {
-        found = engine.office_deliveries(&clerk.shop, &narrowed, &Place::Top, ROWS + 1).await.map_err(problem)?;
+        found = engine
+            .office_deliveries(&clerk.shop, &narrowed, &Place::Top, ROWS + 1)
+            .await
+            .map_err(problem)?;
         Leaf::top()
     } else {
         leaf
@@ -51,7 +59,10 @@ pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
     let counts = engine.office_delivery_tally(&clerk.shop).await.map_err(problem)?;
     let shown = Deliveries {
         shell: clerk.fresh_shell(&app).await?,
-        filter: DeliveryFilter { state: slug.into(), q },
+        filter: DeliveryFilter {
+            state: slug.into(),
+            q,
+        },
         counts: DeliveryCounts {
             queued: counts.queued,
             retrying: counts.retrying,
@@ -61,8 +72,14 @@ pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
         rows: found
             .iter()
             .filter_map(|told| {
-                let about_payment = told.kind.starts_with("payment.") || told.kind.starts_with("refund_request.");
-                rows::delivery_row(&clerk.shop, &told.row, &told.kind, about_payment.then_some(&told.subject))
+                let about_payment =
+                    told.kind.starts_with("payment.") || told.kind.starts_with("refund_request.");
+                rows::delivery_row(
+                    &clerk.shop,
+                    &told.row,
+                    &told.kind,
+                    about_payment.then_some(&told.subject),
+                )
             })
             .collect(),
         pager,
@@ -73,13 +90,16 @@ pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
 
 /// `event.endpoint`
 fn split(id: &str) -> Option<(&str, &str)> {
-    id.split_once('.').filter(|(event, endpoint)| is_id(event) && is_id(endpoint))
+    id.split_once('.')
+        .filter(|(event, endpoint)| is_id(event) && is_id(endpoint))
 }
 
 /// `POST /shop/deliveries/{id}/replay`
 pub(super) async fn replay_one(State(app): State<App>, Path(id): Path<String>, posted: Posted) -> Handled {
     let clerk = &posted.clerk;
-    let Some((event, endpoint)) = split(&id) else { return Err(clerk.refused(&Problem::not_found())) };
+    let Some((event, endpoint)) = split(&id) else {
+        return Err(clerk.refused(&Problem::not_found()));
+    };
     let key = match app.engine.replay_delivery(&clerk.shop, event, endpoint).await {
         Ok(()) => "notice-replayed",
         // It is being sent at this moment.
@@ -88,8 +108,16 @@ pub(super) async fn replay_one(State(app): State<App>, Path(id): Path<String>, p
     };
     if key == "notice-replayed" {
         let body = json!({"event": event, "endpoint": endpoint});
-        let deed = Deed { who: &clerk.session.user, what: "replay", subject: event, body };
-        app.engine.note_deed(&clerk.shop, &deed).await.map_err(|problem| clerk.refused(&problem))?;
+        let deed = Deed {
+            who: &clerk.session.user,
+            what: "replay",
+            subject: event,
+            body,
+        };
+        app.engine
+            .note_deed(&clerk.shop, &deed)
+            .await
+            .map_err(|problem| clerk.refused(&problem))?;
     }
     let back = posted.from.as_deref().unwrap_or("/shop/deliveries");
     Ok(see_other(&clerk.with_notice(back, key, 1)))
@@ -102,13 +130,27 @@ pub(super) async fn replay_span(State(app): State<App>, posted: Posted) -> Handl
     let all = match posted.text("only", 10).as_str() {
         "all" => true,
         "dead" => false,
-        _ => return Ok(see_other(&clerk.with_notice("/shop/deliveries", "notice-refused", 0))),
+        _ => {
+            return Ok(see_other(&clerk.with_notice(
+                "/shop/deliveries",
+                "notice-refused",
+                0,
+            )));
+        }
     };
     let (Some(begin), Some(end)) = (moment(&from), moment(&to)) else {
-        return Ok(see_other(&clerk.with_notice("/shop/deliveries", "notice-refused", 0)));
+        return Ok(see_other(&clerk.with_notice(
+            "/shop/deliveries",
+            "notice-refused",
+            0,
+        )));
     };
     if end < begin {
-        return Ok(see_other(&clerk.with_notice("/shop/deliveries", "notice-refused", 0)));
+        return Ok(see_other(&clerk.with_notice(
+            "/shop/deliveries",
+            "notice-refused",
+            0,
+        )));
     }
     let replayed = if all {
         app.engine.replay_all(&clerk.shop, begin, end).await
@@ -118,7 +160,16 @@ pub(super) async fn replay_span(State(app): State<App>, posted: Posted) -> Handl
     let problem = |problem: Problem| refused(&problem, &clerk.here, clerk.locale);
     let count = i64::try_from(replayed.map_err(problem)?).unwrap_or(i64::MAX);
     let body = json!({"from": from, "to": to, "only": if all { "all" } else { "dead" }, "count": count});
-    let deed = Deed { who: &clerk.session.user, what: "replay_span", subject: &clerk.shop.id, body };
+    let deed = Deed {
+        who: &clerk.session.user,
+        what: "replay_span",
+        subject: &clerk.shop.id,
+        body,
+    };
     app.engine.note_deed(&clerk.shop, &deed).await.map_err(problem)?;
-    Ok(see_other(&clerk.with_notice("/shop/deliveries", "notice-replayed", count)))
+    Ok(see_other(&clerk.with_notice(
+        "/shop/deliveries",
+        "notice-replayed",
+        count,
+    )))
 }

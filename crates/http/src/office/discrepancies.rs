@@ -18,7 +18,10 @@ const SETTLED_MOST: i64 = 50;
 
 /// `GET /shop/discrepancies`
 pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
-    let found = app.engine.office_discrepancies(&clerk.shop, OPEN_MOST, SETTLED_MOST).await;
+    let found = app
+        .engine
+        .office_discrepancies(&clerk.shop, OPEN_MOST, SETTLED_MOST)
+        .await;
     let found = found.map_err(|problem| clerk.refused(&problem))?;
     let shown = Discrepancies {
         shell: clerk.fresh_shell(&app).await?,
@@ -33,11 +36,22 @@ pub(super) async fn settle(State(app): State<App>, Id(id): Id, posted: Posted) -
     let clerk = &posted.clerk;
     let note = posted.text("note", 500);
     if note.is_empty() {
-        return Ok(see_other(&clerk.with_notice("/shop/discrepancies", "notice-refused", 0)));
+        return Ok(see_other(&clerk.with_notice(
+            "/shop/discrepancies",
+            "notice-refused",
+            0,
+        )));
     }
-    let settled = app.engine.settle_discrepancy(&clerk.shop, &id, &clerk.session.user, &note).await;
+    let settled = app
+        .engine
+        .settle_discrepancy(&clerk.shop, &id, &clerk.session.user, &note)
+        .await;
     settled.map_err(|problem: Problem| clerk.refused(&problem))?;
-    Ok(see_other(&clerk.with_notice("/shop/discrepancies", "notice-settled", 1)))
+    Ok(see_other(&clerk.with_notice(
+        "/shop/discrepancies",
+        "notice-settled",
+        1,
+    )))
 }
 
 /// The engine's kinds in the page's words.
@@ -62,17 +76,28 @@ pub(super) fn settlement(body: &Value) -> Option<(String, String)> {
 pub(super) fn books(body: &Value, currency: Option<&str>, locale: Locale) -> (String, String) {
     let side = |name: &str| {
         let side = body.get(name)?;
-        let number = |field: &str| side.get(field).and_then(Value::as_i64).filter(|minor| *minor != 0);
+        let number = |field: &str| {
+            side.get(field)
+                .and_then(Value::as_i64)
+                .filter(|minor| *minor != 0)
+        };
         let state = side.get("status").and_then(Value::as_str)?;
         let word = Shown::from_slug(state).map_or_else(|| state.to_owned(), |state| state.word(locale));
         let amount = number("captured").or_else(|| number("total"));
-        let amount = amount.map(|minor| format::money(minor, currency.unwrap_or("JPY"))).unwrap_or_default();
+        let amount = amount
+            .map(|minor| format::money(minor, currency.unwrap_or("JPY")))
+            .unwrap_or_default();
         Some(format!("{word} {amount}").trim_end().to_owned())
     };
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let ours = side("ours").or_else(|| body.get("attempt").map(|n| format!("#{n}")));
-    let theirs = side("theirs").or_else(|| text("last")).or_else(|| text("reference"));
-    (ours.unwrap_or_else(|| "-".into()), theirs.unwrap_or_else(|| "-".into()))
+    let theirs = side("theirs")
+        .or_else(|| text("last"))
+        .or_else(|| text("reference"));
+    (
+        ours.unwrap_or_else(|| "-".into()),
+        theirs.unwrap_or_else(|| "-".into()),
+    )
 }
 
 fn row(told: &ToldDiscrepancy, locale: Locale) -> DiscrepancyRow {
@@ -83,11 +108,19 @@ fn row(told: &ToldDiscrepancy, locale: Locale) -> DiscrepancyRow {
         "unknown_at_provider" => (text("reference").unwrap_or_else(|| "-".into()), "-".into()),
         _ => books(&body, told.currency.as_deref(), locale),
     };
-    let provider = told.provider.as_deref().map(str::to_owned).or_else(|| text("provider"));
+    let provider = told
+        .provider
+        .as_deref()
+        .map(str::to_owned)
+        .or_else(|| text("provider"));
     DiscrepancyRow {
         id: told.row.id.to_string(),
         kind: kind(&told.row.kind).into(),
-        payment_id: told.provider.as_ref().map(|_| told.row.payment_id.to_string()).filter(|id| is_id(id)),
+        payment_id: told
+            .provider
+            .as_ref()
+            .map(|_| told.row.payment_id.to_string())
+            .filter(|id| is_id(id)),
         provider: provider.map(|id| rows::provider(&id)).unwrap_or_default(),
         ours,
         theirs,

@@ -1,7 +1,5 @@
 //! Signing in and out.
-use super::session::{
-    Knock, LASTS_S, Posted, Tried, Visitor, clean, door_cookie, local, session_cookie,
-};
+use super::session::{Knock, LASTS_S, Posted, Tried, Visitor, clean, door_cookie, local, session_cookie};
 use super::{Handled, page, refused, see_other};
 use crate::app::App;
 use axum::extract::State;
@@ -25,7 +23,11 @@ pub(super) async fn ask(State(app): State<App>, visitor: Visitor) -> Handled {
 
 /// `POST /shop/login`
 pub(super) async fn enter(State(app): State<App>, knock: Knock) -> Handled {
-    let Knock { visitor, fields, genuine } = knock;
+    let Knock {
+        visitor,
+        fields,
+        genuine,
+    } = knock;
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
     let next = Some(field("next")).filter(|next| local(next)).map(str::to_owned);
     let user = clean(field("email"), 255);
@@ -33,17 +35,36 @@ pub(super) async fn enter(State(app): State<App>, knock: Knock) -> Handled {
         let problem = Some("login-ended");
         return Ok(form(&app, &visitor, StatusCode::FORBIDDEN, problem, next, user));
     }
-    match visitor.office.try_login(&user, field("password"), app.engine.now()) {
+    match visitor
+        .office
+        .try_login(&user, field("password"), app.engine.now())
+    {
         Tried::Right => {}
-        Tried::Wrong => return Ok(form(&app, &visitor, StatusCode::FORBIDDEN, Some("login-wrong"), next, user)),
+        Tried::Wrong => {
+            return Ok(form(
+                &app,
+                &visitor,
+                StatusCode::FORBIDDEN,
+                Some("login-wrong"),
+                next,
+                user,
+            ));
+        }
         Tried::Locked => {
             let problem = Some("login-locked");
             let mut response = form(&app, &visitor, StatusCode::TOO_MANY_REQUESTS, problem, next, user);
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("60"));
             return Ok(response);
         }
     }
-    let deed = Deed { who: &user, what: "sign_in", subject: &visitor.shop.id, body: json!({}) };
+    let deed = Deed {
+        who: &user,
+        what: "sign_in",
+        subject: &visitor.shop.id,
+        body: json!({}),
+    };
     let noted = app.engine.note_deed(&visitor.shop, &deed).await;
     noted.map_err(|problem| refused(&problem, &visitor.here, visitor.locale))?;
     let session = visitor.office.begin(app.engine.now(), app.engine.entropy());

@@ -33,20 +33,39 @@ pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
     let narrowed = narrowed(&shown);
     let leaf = Leaf::asked(&clerk.query, is_id);
     let engine = &app.engine;
-    let mut found = engine.office_payments(&clerk.shop, &narrowed, &leaf.place, ROWS + 1).await.map_err(problem)?;
+    let mut found = engine
+        .office_payments(&clerk.shop, &narrowed, &leaf.place, ROWS + 1)
+        .await
+        .map_err(problem)?;
     let leaf = if leaf.is_short_top(found.len()) {
-        found = engine.office_payments(&clerk.shop, &narrowed, &Place::Top, ROWS + 1).await.map_err(problem)?;
+        found = engine
+            .office_payments(&clerk.shop, &narrowed, &Place::Top, ROWS + 1)
+            .await
+            .map_err(problem)?;
         Leaf::top()
     } else {
         leaf
     };
     let query = query(&shown);
-    let pager = leaf.turn(&mut found, "/shop/payments", &query, |payment| payment.id.as_str().to_owned());
-    let csv = if query.is_empty() { "/shop/payments.csv".into() } else { format!("/shop/payments.csv?{query}") };
+    let pager = leaf.turn(&mut found, "/shop/payments", &query, |payment| {
+        payment.id.as_str().to_owned()
+    });
+    let csv = if query.is_empty() {
+        "/shop/payments.csv".into()
+    } else {
+        format!("/shop/payments.csv?{query}")
+    };
     let list = PaymentList {
         shell: clerk.fresh_shell(&app).await?,
-        methods: engine.offered(&clerk.shop).iter().map(|capability| capability.method.to_owned()).collect(),
-        rows: found.iter().map(|payment| rows::payment_row(payment, clerk.locale)).collect(),
+        methods: engine
+            .offered(&clerk.shop)
+            .iter()
+            .map(|capability| capability.method.to_owned())
+            .collect(),
+        rows: found
+            .iter()
+            .map(|payment| rows::payment_row(payment, clerk.locale))
+            .collect(),
         count: sums.count,
         total: sums.amount,
         pager,
@@ -67,9 +86,15 @@ pub(super) async fn csv(State(app): State<App>, clerk: Clerk) -> Handled {
     let mut table = csv::Table::new(clerk.locale);
     let mut place = Place::Top;
     while table.rows() < CSV_MOST {
-        let found = app.engine.office_payments(&clerk.shop, &narrowed, &place, CSV_STEP).await;
+        let found = app
+            .engine
+            .office_payments(&clerk.shop, &narrowed, &place, CSV_STEP)
+            .await;
         let found = found.map_err(|problem| clerk.refused(&problem))?;
-        found.iter().take(CSV_MOST - table.rows()).for_each(|payment| table.add(payment));
+        found
+            .iter()
+            .take(CSV_MOST - table.rows())
+            .for_each(|payment| table.add(payment));
         match found.last() {
             Some(last) if found.len() == CSV_STEP as usize => place = Place::Below(last.id.as_str().into()),
             _ => break,
@@ -78,8 +103,14 @@ pub(super) async fn csv(State(app): State<App>, clerk: Clerk) -> Handled {
     let name = format!("payments-{}.csv", BusinessDate::of(app.engine.now()).date());
     let disposition = format!("attachment; filename=\"{name}\"");
     let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present")),
-        (CONTENT_DISPOSITION, HeaderValue::from_str(&disposition).expect("plain ASCII")),
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/csv; charset=utf-8; header=present"),
+        ),
+        (
+            CONTENT_DISPOSITION,
+            HeaderValue::from_str(&disposition).expect("plain ASCII"),
+        ),
     ];
     Ok::<Response, Instead>((headers, table.into_bytes()).into_response())
 }
@@ -87,7 +118,10 @@ pub(super) async fn csv(State(app): State<App>, clerk: Clerk) -> Handled {
 /// Counts and adds up. A list without a beginning that is too long for that begins later, and its filter says so.
 async fn add_up(app: &App, clerk: &Clerk, shown: &mut PaymentFilter) -> Result<Tally, Instead> {
     let sums = |filter: OfficeFilter| async move {
-        app.engine.office_sums(&clerk.shop, &filter).await.map_err(|problem| clerk.refused(&problem))
+        app.engine
+            .office_sums(&clerk.shop, &filter)
+            .await
+            .map_err(|problem| clerk.refused(&problem))
     };
     let mut found = sums(narrowed(shown)).await?;
     if shown.from.is_empty() {
@@ -95,7 +129,10 @@ async fn add_up(app: &App, clerk: &Clerk, shown: &mut PaymentFilter) -> Result<T
             if found.count < SUMMED_MOST {
                 break;
             }
-            shown.from = BusinessDate::of(app.engine.now()).plus_days(1 - days).date().to_string();
+            shown.from = BusinessDate::of(app.engine.now())
+                .plus_days(1 - days)
+                .date()
+                .to_string();
             found = sums(narrowed(shown)).await?;
         }
     }
@@ -105,7 +142,12 @@ async fn add_up(app: &App, clerk: &Clerk, shown: &mut PaymentFilter) -> Result<T
 /// What was asked for, as far as it can be understood; the rest is not filtered by.
 fn filter(query: &BTreeMap<String, String>) -> PaymentFilter {
     let text = |name: &str, most| clean(query.get(name).map(String::as_str).unwrap_or_default(), most);
-    let day = |name: &str| text(name, 10).parse::<Date>().map(|day| day.to_string()).unwrap_or_default();
+    let day = |name: &str| {
+        text(name, 10)
+            .parse::<Date>()
+            .map(|day| day.to_string())
+            .unwrap_or_default()
+    };
     let state = text("state", 40);
     let known = Shown::from_slug(&state).and_then(rows::standing).is_some();
     PaymentFilter {
@@ -120,12 +162,21 @@ fn filter(query: &BTreeMap<String, String>) -> PaymentFilter {
 /// The filter as the store takes it. Days are Japan's, the last one included.
 fn narrowed(shown: &PaymentFilter) -> OfficeFilter {
     let given = |text: &str| (!text.is_empty()).then(|| text.into());
-    let begins = |day: Date| day.to_zoned(tokyo()).ok().map(|zoned| id::floor(zoned.timestamp()).into());
+    let begins = |day: Date| {
+        day.to_zoned(tokyo())
+            .ok()
+            .map(|zoned| id::floor(zoned.timestamp()).into())
+    };
     let narrowed = OfficeFilter {
         q: given(&shown.q),
         method: given(&shown.method),
         from_id: shown.from.parse().ok().and_then(begins),
-        below_id: shown.to.parse::<Date>().ok().and_then(|day| day.tomorrow().ok()).and_then(begins),
+        below_id: shown
+            .to
+            .parse::<Date>()
+            .ok()
+            .and_then(|day| day.tomorrow().ok())
+            .and_then(begins),
         ..OfficeFilter::default()
     };
     match Shown::from_slug(&shown.state).and_then(rows::standing) {
@@ -135,10 +186,18 @@ fn narrowed(shown: &PaymentFilter) -> OfficeFilter {
 }
 
 fn query(shown: &PaymentFilter) -> String {
-    let fields =
-        [("q", &shown.q), ("state", &shown.state), ("method", &shown.method), ("from", &shown.from), ("to", &shown.to)];
+    let fields = [
+        ("q", &shown.q),
+        ("state", &shown.state),
+        ("method", &shown.method),
+        ("from", &shown.from),
+        ("to", &shown.to),
+    ];
     let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
-    given.map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
+    given
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 /// One page of a long list: where it begins, and the number of its first row.
@@ -149,16 +208,34 @@ pub(super) struct Leaf {
 
 impl Leaf {
     pub(super) fn top() -> Self {
-        Self { place: Place::Top, first: 1 }
+        Self {
+            place: Place::Top,
+            first: 1,
+        }
     }
 
     /// From `before` or `after` and `n` of a query.
     pub(super) fn asked(query: &BTreeMap<String, String>, is_place: impl Fn(&str) -> bool) -> Self {
-        let place = |name: &str| query.get(name).filter(|id| is_place(id)).map(|id| id.as_str().into());
-        let first = query.get("n").and_then(|n| n.parse().ok()).filter(|n| (1..=1_000_000_000).contains(n)).unwrap_or(1);
+        let place = |name: &str| {
+            query
+                .get(name)
+                .filter(|id| is_place(id))
+                .map(|id| id.as_str().into())
+        };
+        let first = query
+            .get("n")
+            .and_then(|n| n.parse().ok())
+            .filter(|n| (1..=1_000_000_000).contains(n))
+            .unwrap_or(1);
         match (place("before"), place("after")) {
-            (Some(id), _) => Self { place: Place::Below(id), first },
-            (None, Some(id)) => Self { place: Place::Above(id), first },
+            (Some(id), _) => Self {
+                place: Place::Below(id),
+                first,
+            },
+            (None, Some(id)) => Self {
+                place: Place::Above(id),
+                first,
+            },
             (None, None) => Self::top(),
         }
     }
@@ -169,7 +246,13 @@ impl Leaf {
     }
 
     /// Takes the row too many away and makes the links.
-    pub(super) fn turn<T>(&self, found: &mut Vec<T>, path: &str, query: &str, id: impl Fn(&T) -> String) -> Pager {
+    pub(super) fn turn<T>(
+        &self,
+        found: &mut Vec<T>,
+        path: &str,
+        query: &str,
+        id: impl Fn(&T) -> String,
+    ) -> Pager {
         let more = found.len() > ROWS as usize;
         let upwards = matches!(self.place, Place::Above(_));
         if more {
@@ -190,8 +273,14 @@ impl Leaf {
         Pager {
             first: self.first,
             last: if found.is_empty() { 0 } else { last },
-            newer_href: found.first().filter(|_| newer).map(|row| href("after", row, (self.first - ROWS).max(1))),
-            older_href: found.last().filter(|_| older).map(|row| href("before", row, last + 1)),
+            newer_href: found
+                .first()
+                .filter(|_| newer)
+                .map(|row| href("after", row, (self.first - ROWS).max(1))),
+            older_href: found
+                .last()
+                .filter(|_| older)
+                .map(|row| href("before", row, last + 1)),
         }
     }
 }
@@ -212,12 +301,29 @@ mod tests {
     fn a_filter_takes_what_it_understands() {
         let asked = |text: &str| filter(&super::super::session::pairs(text));
         let shown = asked("q=MZ-1&state=captured&method=konbini&from=2026-11-01&to=nonsense");
-        assert_eq!((shown.q.as_str(), shown.state.as_str(), shown.from.as_str(), shown.to.as_str()), ("MZ-1", "captured", "2026-11-01", ""));
-        assert_eq!(query(&shown), "q=MZ%2D1&state=captured&method=konbini&from=2026%2D11%2D01");
+        assert_eq!(
+            (
+                shown.q.as_str(),
+                shown.state.as_str(),
+                shown.from.as_str(),
+                shown.to.as_str()
+            ),
+            ("MZ-1", "captured", "2026-11-01", "")
+        );
+        assert_eq!(
+            query(&shown),
+            "q=MZ%2D1&state=captured&method=konbini&from=2026%2D11%2D01"
+        );
         assert_eq!(asked("state=shipped").state, "");
         let narrowed = narrowed(&asked("from=2026-11-01&to=2026-11-01"));
-        assert_eq!(narrowed.from_id.unwrap().as_ref(), id::floor("2026-10-31T15:00:00Z".parse().unwrap()));
-        assert_eq!(narrowed.below_id.unwrap().as_ref(), id::floor("2026-11-01T15:00:00Z".parse().unwrap()));
+        assert_eq!(
+            narrowed.from_id.unwrap().as_ref(),
+            id::floor("2026-10-31T15:00:00Z".parse().unwrap())
+        );
+        assert_eq!(
+            narrowed.below_id.unwrap().as_ref(),
+            id::floor("2026-11-01T15:00:00Z".parse().unwrap())
+        );
     }
 
     #[test]
@@ -226,7 +332,10 @@ mod tests {
         let id = |n: &i64| n.to_string();
         let mut rows: Vec<i64> = (0..51).collect();
         let top = asked("").turn(&mut rows, "/l", "q=x", id);
-        assert_eq!((rows.len(), top.first, top.last, top.newer_href), (50, 1, 50, None));
+        assert_eq!(
+            (rows.len(), top.first, top.last, top.newer_href),
+            (50, 1, 50, None)
+        );
         assert_eq!(top.older_href.as_deref(), Some("/l?q=x&before=49&n=51"));
         let mut rows: Vec<i64> = vec![50, 51];
         let end = asked("before=49&n=51").turn(&mut rows, "/l", "", id);
@@ -237,8 +346,14 @@ mod tests {
 
     #[test]
     fn moments_are_japans() {
-        assert_eq!(moment("2026-11-21T09:00"), Some("2026-11-21T00:00:00Z".parse().unwrap()));
-        assert_eq!(moment("2026-11-21T09:00:30"), Some("2026-11-21T00:00:30Z".parse().unwrap()));
+        assert_eq!(
+            moment("2026-11-21T09:00"),
+            Some("2026-11-21T00:00:00Z".parse().unwrap())
+        );
+        assert_eq!(
+            moment("2026-11-21T09:00:30"),
+            Some("2026-11-21T00:00:30Z".parse().unwrap())
+        );
         assert_eq!(moment("yesterday"), None);
     }
 }

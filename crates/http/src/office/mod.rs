@@ -25,8 +25,8 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
 use kessai_engine::Problem;
@@ -56,13 +56,20 @@ pub(crate) fn router() -> Router<App> {
     let add = |router: Router<App>, (path, methods): (&str, MethodRouter<App>)| {
         router.route(path, methods.fallback(other_method))
     };
-    routes.into_iter().fold(Router::new(), add).layer(from_fn(guarded))
+    routes
+        .into_iter()
+        .fold(Router::new(), add)
+        .layer(from_fn(guarded))
 }
 
 /// Where no office is, not even the methods of a path are told.
 async fn other_method(State(app): State<App>) -> Response {
     match &app.office {
-        Some(_) => (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, HeaderValue::from_static("GET, POST"))]).into_response(),
+        Some(_) => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            [(ALLOW, HeaderValue::from_static("GET, POST"))],
+        )
+            .into_response(),
         None => nowhere(),
     }
 }
@@ -83,7 +90,11 @@ async fn guarded(request: Request, next: Next) -> Response {
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     if let Some(locale) = chosen {
-        let cookie = format!("{}={}; Path=/shop; SameSite=Lax; Max-Age=31536000", session::LOCALE, locale.tag());
+        let cookie = format!(
+            "{}={}; Path=/shop; SameSite=Lax; Max-Age=31536000",
+            session::LOCALE,
+            locale.tag()
+        );
         headers.append(SET_COOKIE, HeaderValue::from_str(&cookie).expect("plain ASCII"));
     }
     response
@@ -128,7 +139,15 @@ fn refused(problem: &Problem, here: &str, locale: Locale) -> Instead {
         404 => page(StatusCode::NOT_FOUND, &NotFound { live: true, here }, locale),
         status => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            page(status, &ServerError { live: true, here, reference: problem.code.name.into() }, locale)
+            page(
+                status,
+                &ServerError {
+                    live: true,
+                    here,
+                    reference: problem.code.name.into(),
+                },
+                locale,
+            )
         }
     };
     response.into()
@@ -137,11 +156,18 @@ fn refused(problem: &Problem, here: &str, locale: Locale) -> Instead {
 /// The form was not made for this session, or came from another site. Nothing was done.
 fn forged(locale: Locale) -> Instead {
     let text = match locale {
-        Locale::Ja => "この画面は古くなったか、別のサイトから送られました。何も実行していません。前の画面に戻り、開き直してからもう一度お試しください。",
-        Locale::En => "This form is too old or came from another site. Nothing was done. Go back, reload the page and try again.",
+        Locale::Ja => {
+            "この画面は古くなったか、別のサイトから送られました。何も実行していません。前の画面に戻り、開き直してからもう一度お試しください。"
+        }
+        Locale::En => {
+            "This form is too old or came from another site. Nothing was done. Go back, reload the page and try again."
+        }
     };
     let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        ),
         (CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag())),
     ];
     Instead::from((StatusCode::FORBIDDEN, headers, text).into_response())

@@ -22,7 +22,9 @@ pub(super) fn standing(state: State) -> Option<Standing> {
         State::Cancelled => Standing::Cancelled,
         State::Expired => Standing::Expired,
         State::Failed => Standing::Failed,
-        State::OrderUnconfirmed | State::AwaitingCapture | State::Shipped | State::Discrepancy => return None,
+        State::OrderUnconfirmed | State::AwaitingCapture | State::Shipped | State::Discrepancy => {
+            return None;
+        }
     })
 }
 
@@ -44,17 +46,28 @@ pub(super) fn payment_row(payment: &Payment, locale: Locale) -> PaymentRow {
 /// The payer's name: family name first, as Japan writes it.
 pub(super) fn customer(payment: &Payment) -> Option<String> {
     if let Some((family, given)) = &payment.body.customer_names {
-        let names: Vec<&str> = [family, given].into_iter().filter_map(|name| name.as_deref()).collect();
+        let names: Vec<&str> = [family, given]
+            .into_iter()
+            .filter_map(|name| name.as_deref())
+            .collect();
         if !names.is_empty() {
             return Some(names.join(" "));
         }
     }
-    ["name", "customer_name"].into_iter().find_map(|field| field_of(payment, field))
+    ["name", "customer_name"]
+        .into_iter()
+        .find_map(|field| field_of(payment, field))
 }
 
 /// A public detail of a payment.
 pub(super) fn field_of(payment: &Payment, name: &str) -> Option<String> {
-    payment.body.details.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(Into::into)
+    payment
+        .body
+        .details
+        .get(name)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .map(Into::into)
 }
 
 /// `Visa •••• 1111`, or the konbini chain.
@@ -62,7 +75,11 @@ pub(super) fn detail(payment: &Payment, locale: Locale) -> Option<String> {
     method_detail(payment).or_else(|| {
         let store = field_of(payment, "store")?;
         let key = format!("store-{store}");
-        Some(if locale.has(&key) { locale.t(&key).replace('\u{200b}', "") } else { store })
+        Some(if locale.has(&key) {
+            locale.t(&key).replace('\u{200b}', "")
+        } else {
+            store
+        })
     })
 }
 
@@ -98,7 +115,12 @@ pub(super) fn url_of(shop: &Shop, endpoint: &str) -> String {
 }
 
 /// A delivery in a list; its number there is `event.endpoint`.
-pub(super) fn delivery_row(shop: &Shop, row: &Delivery, kind: &str, payment: Option<&str>) -> Option<DeliveryRow> {
+pub(super) fn delivery_row(
+    shop: &Shop,
+    row: &Delivery,
+    kind: &str,
+    payment: Option<&str>,
+) -> Option<DeliveryRow> {
     let state = delivery_state(row)?;
     let body: DeliveryBody = serde_json::from_str(&row.body).unwrap_or_default();
     let tried = row.tries > 0;
@@ -113,8 +135,16 @@ pub(super) fn delivery_row(shop: &Shop, row: &Delivery, kind: &str, payment: Opt
         tries: row.tries,
         created_at: instant(row.created_at),
         last_at: tried.then(|| instant(row.updated_at)),
-        last_answer: if state == DeliveryState::Delivered { status.or(last) } else { last.or(status) }.filter(|_| tried),
-        next_at: row.next_at.filter(|_| state == DeliveryState::Retrying).map(instant),
+        last_answer: if state == DeliveryState::Delivered {
+            status.or(last)
+        } else {
+            last.or(status)
+        }
+        .filter(|_| tried),
+        next_at: row
+            .next_at
+            .filter(|_| state == DeliveryState::Retrying)
+            .map(instant),
     })
 }
 

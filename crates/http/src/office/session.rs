@@ -77,7 +77,12 @@ impl Office {
     pub(crate) fn new(login: Login, entropy: &dyn Entropy) -> Self {
         let mut key = [0; 32];
         entropy.fill(&mut key);
-        Self { login, key, gate: Mutex::default(), left: Mutex::default() }
+        Self {
+            login,
+            key,
+            gate: Mutex::default(),
+            left: Mutex::default(),
+        }
     }
 
     pub(super) fn shop_id(&self) -> &str {
@@ -102,7 +107,10 @@ impl Office {
         }
         // Hashes have one length, so that not even that of the password shows.
         let user = same(&sha256(user.as_bytes()), &sha256(self.login.user.as_bytes()));
-        let password = same(&sha256(password.as_bytes()), &sha256(self.login.password.expose().as_bytes()));
+        let password = same(
+            &sha256(password.as_bytes()),
+            &sha256(self.login.password.expose().as_bytes()),
+        );
         if user & password {
             gate.wrong_us.clear();
             return Tried::Right;
@@ -120,7 +128,12 @@ impl Office {
 
     /// A new session as its cookie holds it.
     pub(super) fn begin(&self, now: Timestamp, entropy: &dyn Entropy) -> String {
-        let what = format!("{}.{}.{}", hex::encode(&self.login.user), now.as_microsecond(), id::new_text(now, entropy));
+        let what = format!(
+            "{}.{}.{}",
+            hex::encode(&self.login.user),
+            now.as_microsecond(),
+            id::new_text(now, entropy)
+        );
         let mac = self.mac("session", &[&what]);
         format!("{what}.{mac}")
     }
@@ -136,7 +149,11 @@ impl Office {
         let now = now.as_microsecond();
         let lives = now < ends_us && ends_us - LASTS_S * 1_000_000 <= now;
         let left = self.left.lock().expect("no panic while held").contains_key(id);
-        (lives && !left).then(|| Session { id: id.into(), user: self.login.user.clone(), ends_us })
+        (lives && !left).then(|| Session {
+            id: id.into(),
+            user: self.login.user.clone(),
+            ends_us,
+        })
     }
 
     /// Ends a session before its time.
@@ -183,7 +200,10 @@ impl FromRequestParts<App> for Visitor {
         let locale = Locale::negotiate(
             query.get("locale").map(String::as_str),
             cookie(&parts.headers, LOCALE).as_deref(),
-            parts.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()),
+            parts
+                .headers
+                .get(ACCEPT_LANGUAGE)
+                .and_then(|value| value.to_str().ok()),
         );
         let here = here(&parts.uri);
         let shop = match app.engine.shop(office.shop_id()).await {
@@ -192,9 +212,20 @@ impl FromRequestParts<App> for Visitor {
             Err(problem) => return Err(refused(&problem, &here, locale)),
         };
         let given = cookie(&parts.headers, SESSION);
-        let session = given.as_deref().and_then(|given| office.session(given, app.engine.now()));
+        let session = given
+            .as_deref()
+            .and_then(|given| office.session(given, app.engine.now()));
         let before = cookie(&parts.headers, BEFORE).filter(|before| crate::app::is_id(before));
-        Ok(Self { had_session: given.is_some(), office, shop, locale, query, here, session, before })
+        Ok(Self {
+            had_session: given.is_some(),
+            office,
+            shop,
+            locale,
+            query,
+            here,
+            session,
+            before,
+        })
     }
 }
 
@@ -212,10 +243,24 @@ impl FromRequestParts<App> for Clerk {
     type Rejection = Instead;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Instead> {
-        let Visitor { office, shop, locale, query, here, session, .. } =
-            Visitor::from_request_parts(parts, app).await?;
+        let Visitor {
+            office,
+            shop,
+            locale,
+            query,
+            here,
+            session,
+            ..
+        } = Visitor::from_request_parts(parts, app).await?;
         match session {
-            Some(session) => Ok(Self { office, shop, locale, query, here, session }),
+            Some(session) => Ok(Self {
+                office,
+                shop,
+                locale,
+                query,
+                here,
+                session,
+            }),
             None if parts.method == Method::GET => {
                 Err(see_other(&format!("/shop/login?next={}", encoded(&here))).into())
             }
@@ -236,7 +281,8 @@ impl Clerk {
     }
 
     fn signature(&self, nonce: &str, shown: &[&str]) -> String {
-        self.office.mac("once", &[&[&self.session.id, nonce], shown].concat())
+        self.office
+            .mac("once", &[&[&self.session.id, nonce], shown].concat())
     }
 
     /// The nonce of a confirmation, when it confirms just this.
@@ -262,7 +308,11 @@ impl Clerk {
 
     /// What surrounds a page, with fresh numbers.
     pub(super) async fn fresh_shell(&self, app: &App) -> Result<Shell, Instead> {
-        let needs = app.engine.office_needs(&self.shop).await.map_err(|problem| self.refused(&problem))?;
+        let needs = app
+            .engine
+            .office_needs(&self.shop)
+            .await
+            .map_err(|problem| self.refused(&problem))?;
         Ok(self.shell(app, &needs))
     }
 
@@ -279,11 +329,14 @@ impl Clerk {
         format!("{path}{joint}notice={key}.{number}.{mac}")
     }
 
-    /// What just happened; its number is money when there is a currency.
+    /// What just happened; its number is money when it tells of an act on a payment, whose currency this is.
     pub(super) fn notice(&self, currency: Option<&str>) -> Option<Notice> {
         let mut parts = self.query.get("notice")?.splitn(3, '.');
         let (key, number, mac) = (parts.next()?, parts.next()?, parts.next()?);
-        if !self.office.is_mac(mac, "notice", &[&self.session.id, key, number]) {
+        if !self
+            .office
+            .is_mac(mac, "notice", &[&self.session.id, key, number])
+        {
             return None;
         }
         let tone = match key {
@@ -292,8 +345,16 @@ impl Clerk {
             _ => Tone::Good,
         };
         let number: i64 = number.parse().ok()?;
-        let amount = currency.map_or_else(|| format::grouped(number), |currency| format::money(number, currency));
-        Some(Notice { tone, key: key.into(), amount })
+        let currency = currency.filter(|_| key != "notice-replayed");
+        let amount = currency.map_or_else(
+            || format::grouped(number),
+            |currency| format::money(number, currency),
+        );
+        Some(Notice {
+            tone,
+            key: key.into(),
+            amount,
+        })
     }
 }
 
@@ -311,16 +372,25 @@ impl FromRequest<App> for Posted {
     async fn from_request(request: Request, app: &App) -> Result<Self, Instead> {
         let (mut parts, body) = request.into_parts();
         let clerk = Clerk::from_request_parts(&mut parts, app).await?;
-        let fields = form(&parts, body, app).await.map_err(|problem| clerk.refused(&problem))?;
+        let fields = form(&parts, body, app)
+            .await
+            .map_err(|problem| clerk.refused(&problem))?;
         let token = fields.get("csrf").map(String::as_str).unwrap_or_default();
         if !ours(&parts, app) || !clerk.office.is_mac(token, "form", &[&clerk.session.id]) {
-            tracing::warn!(path = parts.uri.path(), "a form was refused: not from our own page");
+            tracing::warn!(
+                path = parts.uri.path(),
+                "a form was refused: not from our own page"
+            );
             return Err(forged(clerk.locale));
         }
-        let from = parts.headers.get(REFERER).and_then(|url| url.to_str().ok()).and_then(|url| {
-            let path = here(&url.parse::<Uri>().ok()?);
-            local(&path).then_some(path)
-        });
+        let from = parts
+            .headers
+            .get(REFERER)
+            .and_then(|url| url.to_str().ok())
+            .and_then(|url| {
+                let path = here(&url.parse::<Uri>().ok()?);
+                local(&path).then_some(path)
+            });
         Ok(Self { clerk, fields, from })
     }
 }
@@ -328,7 +398,10 @@ impl FromRequest<App> for Posted {
 impl Posted {
     /// A field without control characters, at most `most` characters long.
     pub(super) fn text(&self, name: &str, most: usize) -> String {
-        clean(self.fields.get(name).map(String::as_str).unwrap_or_default(), most)
+        clean(
+            self.fields.get(name).map(String::as_str).unwrap_or_default(),
+            most,
+        )
     }
 }
 
@@ -351,7 +424,11 @@ impl FromRequest<App> for Knock {
         let token = fields.get("csrf").map(String::as_str).unwrap_or_default();
         let known = |before: &String| same(token.as_bytes(), visitor.office.door_token(before).as_bytes());
         let genuine = ours(&parts, app) && visitor.before.as_ref().is_some_and(known);
-        Ok(Self { visitor, fields, genuine })
+        Ok(Self {
+            visitor,
+            fields,
+            genuine,
+        })
     }
 }
 
@@ -364,18 +441,26 @@ async fn form(parts: &Parts, body: axum::body::Body, app: &App) -> Result<BTreeM
 /// Whether the browser says that the form came from our own pages, as far as it says anything.
 fn ours(parts: &Parts, app: &App) -> bool {
     let text = |name| parts.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    if text(http::HeaderName::from_static("sec-fetch-site")).is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+    if text(http::HeaderName::from_static("sec-fetch-site"))
+        .is_some_and(|site| !matches!(site, "same-origin" | "none"))
+    {
         return false;
     }
     let Some(origin) = text(ORIGIN) else { return true };
-    let public = url::Url::parse(&app.engine.settings().public_url).map(|url| url.origin().ascii_serialization());
+    let public =
+        url::Url::parse(&app.engine.settings().public_url).map(|url| url.origin().ascii_serialization());
     let host = text(HOST).or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-    public.is_ok_and(|public| public == origin) || origin.split_once("://").is_some_and(|(_, at)| Some(at) == host)
+    public.is_ok_and(|public| public == origin)
+        || origin.split_once("://").is_some_and(|(_, at)| Some(at) == host)
 }
 
 /// A cookie that our own scripts cannot read and other sites cannot send along with a form.
 pub(super) fn set_cookie(app: &App, name: &str, value: &str, lasts_s: i64) -> String {
-    let secure = if app.engine.settings().public_url.starts_with("https:") { "; Secure" } else { "" };
+    let secure = if app.engine.settings().public_url.starts_with("https:") {
+        "; Secure"
+    } else {
+        ""
+    };
     format!("{name}={value}; Path=/shop; HttpOnly; SameSite=Lax; Max-Age={lasts_s}{secure}")
 }
 
@@ -388,16 +473,29 @@ pub(super) fn door_cookie(app: &App, value: &str) -> String {
 }
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let all = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut each = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    each.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+    let all = headers
+        .get_all(COOKIE)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut each = all
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    each.find(|(known, _)| *known == name)
+        .map(|(_, value)| value.to_owned())
 }
 
 /// `a=1&b=2` as texts; what is not UTF-8 is replaced, the last of a name counts.
 pub(super) fn pairs(text: &str) -> BTreeMap<String, String> {
-    let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let decoded = |text: &str| {
+        percent_decode_str(&text.replace('+', " "))
+            .decode_utf8_lossy()
+            .into_owned()
+    };
     let pairs = text.split('&').filter(|pair| !pair.is_empty()).take(FIELDS_MOST);
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decoded(name), decoded(value))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
 }
 
 /// For a value in a query.
@@ -409,7 +507,11 @@ pub(super) fn encoded(text: &str) -> String {
 fn here(uri: &Uri) -> String {
     let kept = |pair: &&str| !pair.is_empty() && !pair.starts_with("locale=") && !pair.starts_with("notice=");
     let query: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(kept).collect();
-    if query.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), query.join("&")) }
+    if query.is_empty() {
+        uri.path().to_owned()
+    } else {
+        format!("{}?{}", uri.path(), query.join("&"))
+    }
 }
 
 /// Whether a path leads into the office and nowhere else.
@@ -420,7 +522,11 @@ pub(super) fn local(path: &str) -> bool {
 
 /// At most `most` characters, none of which steers anything.
 pub(super) fn clean(text: &str, most: usize) -> String {
-    text.trim().chars().filter(|c| !c.is_control()).take(most).collect()
+    text.trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(most)
+        .collect()
 }
 
 #[cfg(test)]
@@ -435,7 +541,14 @@ mod tests {
     }
 
     fn office() -> Office {
-        Office::new(Login { shop: "s".into(), user: "clerk".into(), password: Secret::new("right") }, &Dice)
+        Office::new(
+            Login {
+                shop: "s".into(),
+                user: "clerk".into(),
+                password: Secret::new("right"),
+            },
+            &Dice,
+        )
     }
 
     fn at(second: i64) -> Timestamp {
@@ -452,7 +565,11 @@ mod tests {
         assert_eq!(office.try_login("clerk", "right", at(118)), Tried::Locked);
         assert_eq!(office.try_login("clerk", "right", at(119)), Tried::Right);
         for second in 0..20 {
-            assert_eq!(office.try_login("clerk", "wrong", at(200 + second * 15)), Tried::Wrong, "slow tries do not");
+            assert_eq!(
+                office.try_login("clerk", "wrong", at(200 + second * 15)),
+                Tried::Wrong,
+                "slow tries do not"
+            );
         }
     }
 
@@ -464,7 +581,11 @@ mod tests {
         assert_eq!(session.user, "clerk");
         assert!(office.session(&cookie, at(1_000 + LASTS_S)).is_none());
         assert!(office.session(&cookie, at(999)).is_none());
-        assert!(office.session(&cookie.replace(".1000", ".2000"), at(2_000)).is_none());
+        assert!(
+            office
+                .session(&cookie.replace(".1000", ".2000"), at(2_000))
+                .is_none()
+        );
         office.end(&session, at(1_001));
         assert!(office.session(&cookie, at(1_002)).is_none());
     }
@@ -474,7 +595,15 @@ mod tests {
         for good in ["/shop", "/shop/payments/abc?x=1", "/shop?locale=en"] {
             assert!(local(good), "{good}");
         }
-        for bad in ["", "/", "/shopping", "//evil.example/shop", "https://evil.example/shop", "/shop/\\evil", "/shop/\r\nx: y"] {
+        for bad in [
+            "",
+            "/",
+            "/shopping",
+            "//evil.example/shop",
+            "https://evil.example/shop",
+            "/shop/\\evil",
+            "/shop/\r\nx: y",
+        ] {
             assert!(!local(bad), "{bad}");
         }
     }

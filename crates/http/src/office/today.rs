@@ -22,30 +22,46 @@ pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
     let needs = engine.office_needs(shop).await.map_err(problem)?;
     let days = engine.office_days(shop, DAYS).await.map_err(problem)?;
     let waiting = engine.office_waiting(shop).await.map_err(problem)?;
-    let recent = engine.office_payments(shop, &OfficeFilter::default(), &Place::Top, RECENT).await.map_err(problem)?;
+    let recent = engine
+        .office_payments(shop, &OfficeFilter::default(), &Place::Top, RECENT)
+        .await
+        .map_err(problem)?;
     let today = day_of(engine.now());
     let today = Today {
         shell: clerk.shell(&app, &needs),
         tasks: tasks(&needs),
         captured: figure(&days.captured, today),
-        waiting: Figure { count: waiting.count, amount: waiting.amount },
+        waiting: Figure {
+            count: waiting.count,
+            amount: waiting.amount,
+        },
         refunded: figure(&days.refunded, today),
         days: days
             .days
             .iter()
             .map(|day| {
                 let Figure { count, amount } = figure(&days.captured, *day);
-                DayTotal { day: noon(*day), count, amount }
+                DayTotal {
+                    day: noon(*day),
+                    count,
+                    amount,
+                }
             })
             .collect(),
-        recent: recent.iter().map(|payment| rows::payment_row(payment, clerk.locale)).collect(),
+        recent: recent
+            .iter()
+            .map(|payment| rows::payment_row(payment, clerk.locale))
+            .collect(),
     };
     Ok(page(StatusCode::OK, &today, clerk.locale))
 }
 
 fn figure(sums: &[DaySum], day: i64) -> Figure {
     let found = sums.iter().find(|sum| sum.day == day);
-    found.map_or_else(Figure::default, |sum| Figure { count: sum.count, amount: sum.amount })
+    found.map_or_else(Figure::default, |sum| Figure {
+        count: sum.count,
+        amount: sum.amount,
+    })
 }
 
 /// Noon in Japan of a day since 1970.
@@ -55,13 +71,42 @@ fn noon(day: i64) -> Timestamp {
 
 /// The gravest first; what there is none of is not said.
 fn tasks(needs: &Needs) -> Vec<Task> {
-    let dead = Tally { count: needs.deliveries.dead, amount: 0, oldest_us: needs.deliveries.oldest_dead_us };
+    let dead = Tally {
+        count: needs.deliveries.dead,
+        amount: 0,
+        oldest_us: needs.deliveries.oldest_dead_us,
+    };
     let kinds = [
-        (TaskKind::Discrepancy, needs.discrepancies, false, "/shop/discrepancies"),
-        (TaskKind::Unknown, needs.unknown, true, "/shop/payments?state=confirming"),
-        (TaskKind::DeadDeliveries, dead, false, "/shop/deliveries?state=dead"),
-        (TaskKind::ToCapture, needs.to_capture, true, "/shop/payments?state=authorized"),
-        (TaskKind::SlipsEnding, needs.slips_ending, true, "/shop/payments?state=awaiting_payment"),
+        (
+            TaskKind::Discrepancy,
+            needs.discrepancies,
+            false,
+            "/shop/discrepancies",
+        ),
+        (
+            TaskKind::Unknown,
+            needs.unknown,
+            true,
+            "/shop/payments?state=confirming",
+        ),
+        (
+            TaskKind::DeadDeliveries,
+            dead,
+            false,
+            "/shop/deliveries?state=dead",
+        ),
+        (
+            TaskKind::ToCapture,
+            needs.to_capture,
+            true,
+            "/shop/payments?state=authorized",
+        ),
+        (
+            TaskKind::SlipsEnding,
+            needs.slips_ending,
+            true,
+            "/shop/payments?state=awaiting_payment",
+        ),
     ];
     let some = kinds.into_iter().filter(|(_, tally, ..)| tally.count > 0);
     some.map(|(kind, tally, has_amount, href)| Task {

@@ -1,5 +1,9 @@
 //! What travels, for the documentation: the engine writes the objects and the handlers read the fields; these structs only describe them.
-#![allow(dead_code, missing_docs, reason = "the fields are the API's; nothing is ever made of these structs")]
+#![allow(
+    dead_code,
+    missing_docs,
+    reason = "the fields are the API's; nothing is ever made of these structs"
+)]
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

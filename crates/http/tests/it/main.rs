@@ -2,12 +2,14 @@
 #![allow(missing_docs, reason = "the names of tests are sentences")]
 
 mod bad_input;
+mod bad_wishes;
 mod bodies;
 mod doors;
 mod idempotency;
 mod life;
 mod lists;
 mod noise;
+mod office;
 mod races;
 mod sandbox;
 mod shops;

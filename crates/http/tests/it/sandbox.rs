@@ -1,5 +1,8 @@
 //! A sandbox behind HTTP, on loopback.
-#![allow(clippy::disallowed_methods, reason = "a test starts its own server and measures real time")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test starts its own server and measures real time"
+)]
 use crate::world::World;
 use kessai_provider::sandbox::Sandbox;
 use serde_json::json;
@@ -35,9 +38,22 @@ async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Strin
 async fn the_sandbox_answers_over_http() {
     let world = World::new().await;
     let address = serve(&world).await;
-    let made = ask(address, "POST", "/api/v1/customers", r#"{"email":"a@example.com"}"#).await;
-    assert!(made.starts_with("HTTP/1.1 200") && made.contains("a@example.com"), "{made}");
-    assert!(ask(address, "GET", "/api/v1/customers?page=1", "").await.contains("a@example.com"));
+    let made = ask(
+        address,
+        "POST",
+        "/api/v1/customers",
+        r#"{"email":"a@example.com"}"#,
+    )
+    .await;
+    assert!(
+        made.starts_with("HTTP/1.1 200") && made.contains("a@example.com"),
+        "{made}"
+    );
+    assert!(
+        ask(address, "GET", "/api/v1/customers?page=1", "")
+            .await
+            .contains("a@example.com")
+    );
     assert!(ask(address, "GET", "/sandbox/state", "").await.contains("komoju"));
     assert!(ask(address, "BREW", "/", "").await.starts_with("HTTP/1.1 405"));
 }
@@ -49,7 +65,11 @@ async fn a_broken_connection_breaks_before_the_first_byte() {
     for kind in ["lose_before", "lose_after", "refuse"] {
         world.fault(json!({"operation": "*", "kind": kind, "remaining": 1}));
         assert_eq!(ask(address, "GET", "/api/v1/customers", "").await, "", "{kind}");
-        assert!(ask(address, "GET", "/api/v1/customers", "").await.starts_with("HTTP/1.1 200"));
+        assert!(
+            ask(address, "GET", "/api/v1/customers", "")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
     }
 }
 
@@ -59,6 +79,10 @@ async fn a_delayed_reply_comes_late() {
     let address = serve(&world).await;
     world.fault(json!({"operation": "*", "kind": "delay", "ms": 80, "remaining": 1}));
     let began = Instant::now();
-    assert!(ask(address, "GET", "/api/v1/customers", "").await.starts_with("HTTP/1.1 200"));
+    assert!(
+        ask(address, "GET", "/api/v1/customers", "")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
     assert!(began.elapsed() >= Duration::from_millis(80));
 }

@@ -5,7 +5,14 @@ use std::sync::atomic::Ordering;
 
 fn got(world: &World) -> Vec<(String, Value)> {
     let got = world.endpoints.got.lock().unwrap();
-    got.iter().map(|request| (request.url.clone(), serde_json::from_slice(&request.body).unwrap())).collect()
+    got.iter()
+        .map(|request| {
+            (
+                request.url.clone(),
+                serde_json::from_slice(&request.body).unwrap(),
+            )
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -22,50 +29,98 @@ async fn an_endpoint_is_made_with_a_ping_changed_and_deleted() {
     assert!(!list.text.contains("whsec"));
 
     let path = format!("/webhook_endpoints/{id}");
-    let changed = world.json("PATCH", &path, json!({"url": "https://shop.example/new", "events": []}), &[]).await.ok();
-    assert_eq!((changed.str("/url"), &changed.body["active"]), ("https://shop.example/new", &json!(true)));
+    let changed = world
+        .json(
+            "PATCH",
+            &path,
+            json!({"url": "https://shop.example/new", "events": []}),
+            &[],
+        )
+        .await
+        .ok();
+    assert_eq!(
+        (changed.str("/url"), &changed.body["active"]),
+        ("https://shop.example/new", &json!(true))
+    );
     world.post("/payments", sale(GOOD_CARD)).await.ok();
     world.advance(1).await;
     assert_eq!(got(&world).last().unwrap().0, "https://shop.example/new");
 
-    let off = world.json("PATCH", &path, json!({"active": false}), &[]).await.ok();
+    let off = world
+        .json("PATCH", &path, json!({"active": false}), &[])
+        .await
+        .ok();
     assert_eq!(off.body["active"], false);
     let before = got(&world).len();
     world.post("/payments", sale(GOOD_CARD)).await.ok();
     world.advance(1).await;
     assert_eq!(got(&world).len(), before);
-    world.json("PATCH", &path, json!({"url": "nonsense"}), &[]).await.refused(422, "invalid_parameter");
-    world.json("PATCH", &path, json!({"events": ["x"]}), &[]).await.refused(422, "invalid_parameter");
+    world
+        .json("PATCH", &path, json!({"url": "nonsense"}), &[])
+        .await
+        .refused(422, "invalid_parameter");
+    world
+        .json("PATCH", &path, json!({"events": ["x"]}), &[])
+        .await
+        .refused(422, "invalid_parameter");
 
     world.json("DELETE", &path, json!({}), &[]).await.ok();
     assert_eq!(world.get("/webhook_endpoints").await.ok().int("/total"), 0);
-    world.json("DELETE", &path, json!({}), &[]).await.refused(404, "not_found");
+    world
+        .json("DELETE", &path, json!({}), &[])
+        .await
+        .refused(404, "not_found");
 }
 
 #[tokio::test]
 async fn what_could_not_be_delivered_is_listed_and_sent_again_on_request() {
     let world = World::new().await;
-    let endpoint = world.post("/webhook_endpoints", json!({"url": "https://shop.example/hook"})).await.ok();
+    let endpoint = world
+        .post("/webhook_endpoints", json!({"url": "https://shop.example/hook"}))
+        .await
+        .ok();
     world.advance(1).await;
     let begun = world.clock_text();
     world.endpoints.status.store(500, Ordering::SeqCst);
     let payment = world.post("/payments", sale(GOOD_CARD)).await.ok();
     world.advance(1).await;
     let waiting = world.get("/webhook_deliveries?status=pending").await.ok();
-    assert_eq!((waiting.int("/data/0/last_status"), waiting.str("/data/0/endpoint_id")), (500, endpoint.str("/id")));
+    assert_eq!(
+        (
+            waiting.int("/data/0/last_status"),
+            waiting.str("/data/0/endpoint_id")
+        ),
+        (500, endpoint.str("/id"))
+    );
     world.advance(7 * 86_400).await;
     let dead = world.get("/webhook_deliveries?status=dead").await.ok();
     let event = dead.str("/data/0/event_id").to_owned();
-    assert_eq!(world.get("/webhook_deliveries").await.ok().body["data"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        world.get("/webhook_deliveries").await.ok().body["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 
     world.endpoints.status.store(200, Ordering::SeqCst);
-    world.post("/webhook_deliveries/replay", json!({"start_time": begun})).await.ok();
+    world
+        .post("/webhook_deliveries/replay", json!({"start_time": begun}))
+        .await
+        .ok();
     world.advance(1).await;
-    let done = world.get("/webhook_deliveries?status=delivered&per_page=1").await.ok();
+    let done = world
+        .get("/webhook_deliveries?status=delivered&per_page=1")
+        .await
+        .ok();
     assert_eq!(done.str("/data/0/event_id"), event);
     let (_, body) = got(&world).last().cloned().unwrap();
     assert_eq!(body["data"]["id"], payment.body["id"]);
-    assert_eq!(world.get(&format!("/events/{event}")).await.ok().body, body, "the same JSON as in the API");
+    assert_eq!(
+        world.get(&format!("/events/{event}")).await.ok().body,
+        body,
+        "the same JSON as in the API"
+    );
 
     let before = got(&world).len();
     let path = format!("/webhook_deliveries/{event}/{}/replay", endpoint.str("/id"));

@@ -82,17 +82,28 @@ impl Gate {
 
     /// Until somebody waits at the closed gate.
     pub async fn somebody_waits(&self) {
-        self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.expect("the gate stands");
+        self.waiting
+            .subscribe()
+            .wait_for(|waiting| *waiting > 0)
+            .await
+            .expect("the gate stands");
     }
 }
 
 #[async_trait]
 impl Transport for Gate {
     async fn send(&self, request: Request) -> Result<Reply, TransportFault> {
-        assert!(!self.broken.swap(false, Ordering::SeqCst), "the transport breaks in our hands");
+        assert!(
+            !self.broken.swap(false, Ordering::SeqCst),
+            "the transport breaks in our hands"
+        );
         self.sent.fetch_add(1, Ordering::SeqCst);
         self.waiting.send_modify(|waiting| *waiting += 1);
-        self.closed.subscribe().wait_for(|closed| !closed).await.expect("the gate stands");
+        self.closed
+            .subscribe()
+            .wait_for(|closed| !closed)
+            .await
+            .expect("the gate stands");
         self.waiting.send_modify(|waiting| *waiting -= 1);
         self.inner.send(request).await
     }
@@ -109,7 +120,11 @@ impl Transport for Endpoints {
     async fn send(&self, request: Request) -> Result<Reply, TransportFault> {
         self.got.lock().expect("the endpoints").push(request);
         let status = self.status.load(Ordering::SeqCst);
-        Ok(Reply { status, headers: vec![], body: bytes::Bytes::new() })
+        Ok(Reply {
+            status,
+            headers: vec![],
+            body: bytes::Bytes::new(),
+        })
     }
 }
 
@@ -136,11 +151,17 @@ impl Seen {
     }
 
     pub fn str(&self, pointer: &str) -> &str {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {}", self.text))
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer} in {}", self.text))
     }
 
     pub fn int(&self, pointer: &str) -> i64 {
-        self.body.pointer(pointer).and_then(Value::as_i64).unwrap_or_else(|| panic!("{pointer} in {}", self.text))
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_i64)
+            .unwrap_or_else(|| panic!("{pointer} in {}", self.text))
     }
 
     #[track_caller]
@@ -177,7 +198,9 @@ impl World {
         let clock = Arc::new(TestClock(AtomicU64::new(1_768_446_000_000_000)));
         let dice = Arc::new(Dice(AtomicU64::new(7)));
         let settings = Settings::Sqlite(SqliteSettings::new(":memory:"));
-        let store = kessai_store::open(&settings, Migrate::Apply).await.expect("a store");
+        let store = kessai_store::open(&settings, Migrate::Apply)
+            .await
+            .expect("a store");
         let config = KomojuSandboxConfig {
             books: BooksAt::Memory,
             public_url: "http://sandbox.test/komoju".into(),
@@ -193,7 +216,10 @@ impl World {
             broken: AtomicBool::new(false),
             sent: AtomicUsize::new(0),
         });
-        let endpoints = Arc::new(Endpoints { got: Mutex::default(), status: AtomicU16::new(200) });
+        let endpoints = Arc::new(Endpoints {
+            got: Mutex::default(),
+            status: AtomicU16::new(200),
+        });
         let engine = Arc::new(Engine::new(Parts {
             store: store.clone(),
             clock: clock.clone(),
@@ -202,15 +228,25 @@ impl World {
             webhooks: endpoints.clone(),
             providers: vec![Arc::new(Komoju)],
             vault: Vault::new(&[[7; 32]], dice),
-            settings: EngineSettings { public_url: "http://hub.test".into(), ..EngineSettings::default() },
+            settings: EngineSettings {
+                public_url: "http://hub.test".into(),
+                ..EngineSettings::default()
+            },
         }));
         let mut shops = Vec::new();
         for (name, live, keys) in [
-            ("One", false, vec![(KeyKind::Secret, SECRET_KEY), (KeyKind::Publishable, PUBLIC_KEY)]),
+            (
+                "One",
+                false,
+                vec![(KeyKind::Secret, SECRET_KEY), (KeyKind::Publishable, PUBLIC_KEY)],
+            ),
             ("Two", false, vec![(KeyKind::Secret, OTHER_KEY)]),
             ("Three", true, vec![(KeyKind::Secret, LIVE_KEY)]),
         ] {
-            let shop = engine.add_shop("merchant", name, live, &ShopSettings::default()).await.expect("a shop");
+            let shop = engine
+                .add_shop("merchant", name, live, &ShopSettings::default())
+                .await
+                .expect("a shop");
             for (kind, key) in keys {
                 engine.add_key(&shop, kind, key).await.expect("a key");
             }
@@ -221,10 +257,16 @@ impl World {
             ];
             let account = NewAccount {
                 base_url: "http://sandbox.test/komoju".into(),
-                secrets: secrets.into_iter().map(|(name, secret)| (name.into(), Secret::new(secret))).collect(),
+                secrets: secrets
+                    .into_iter()
+                    .map(|(name, secret)| (name.into(), Secret::new(secret)))
+                    .collect(),
                 settings: BTreeMap::new(),
             };
-            engine.set_account(&shop, "komoju", &account).await.expect("an account");
+            engine
+                .set_account(&shop, "komoju", &account)
+                .await
+                .expect("an account");
             shops.push(shop);
         }
         let runner = Runner::new(store, clock.clone(), engine.clone(), 60)
@@ -247,21 +289,39 @@ impl World {
             runner,
         };
         let url = format!("http://hub.test/inbound/komoju/{}", world.shop);
-        world.control(Method::Post, "webhook", json!({"url": url, "secret": "whsec_loopback"}));
+        world.control(
+            Method::Post,
+            "webhook",
+            json!({"url": url, "secret": "whsec_loopback"}),
+        );
         world.advance(0).await;
         world
     }
 
     /// The same hub behind other doors.
     pub fn behind(self, app: App) -> Self {
-        Self { router: kessai_http::router(app.clone()), app, ..self }
+        Self {
+            router: kessai_http::router(app.clone()),
+            app,
+            ..self
+        }
     }
 
     /// Calls with a key of one's own, and whatever headers and bytes.
-    pub async fn call(&self, method: &str, path: &str, key: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Seen {
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Seen {
         let mut request = HttpRequest::builder().method(method).uri(path);
         if !key.is_empty() {
-            request = request.header("authorization", format!("Basic {}", STANDARD.encode(format!("{key}:"))));
+            request = request.header(
+                "authorization",
+                format!("Basic {}", STANDARD.encode(format!("{key}:"))),
+            );
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -270,18 +330,32 @@ impl World {
     }
 
     pub async fn send(&self, request: HttpRequest<Body>) -> Seen {
+        // No two requests come in one millisecond, so that ids tell their order.
+        self.clock.0.fetch_add(1_000, Ordering::SeqCst);
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Seen { status: parts.status.as_u16(), headers: parts.headers, text, body }
+        Seen {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text,
+            body,
+        }
     }
 
     pub async fn json(&self, method: &str, path: &str, body: Value, headers: &[(&str, &str)]) -> Seen {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);
-        self.call(method, &format!("/api/v1{path}"), SECRET_KEY, &all, body.to_string()).await
+        self.call(
+            method,
+            &format!("/api/v1{path}"),
+            SECRET_KEY,
+            &all,
+            body.to_string(),
+        )
+        .await
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Seen {
@@ -289,16 +363,22 @@ impl World {
     }
 
     pub async fn post_under(&self, key: &str, path: &str, body: Value) -> Seen {
-        self.json("POST", path, body, &[("x-komoju-idempotency", key)]).await
+        self.json("POST", path, body, &[("x-komoju-idempotency", key)])
+            .await
     }
 
     pub async fn get(&self, path: &str) -> Seen {
-        self.call("GET", &format!("/api/v1{path}"), SECRET_KEY, &[], Body::empty()).await
+        self.call("GET", &format!("/api/v1{path}"), SECRET_KEY, &[], Body::empty())
+            .await
     }
 
     /// Something done in the sandbox, outside of its API.
     pub fn control(&self, method: Method, path: &str, body: Value) -> Value {
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let body = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
         let ask = Ask {
             method,
             path_and_query: format!("/sandbox/{path}"),
@@ -307,7 +387,12 @@ impl World {
         };
         match self.sandbox.answer(&ask, self.clock.now()) {
             Answer::Reply { reply, .. } => {
-                assert_eq!(reply.status, 200, "{path}: {}", String::from_utf8_lossy(&reply.body));
+                assert_eq!(
+                    reply.status,
+                    200,
+                    "{path}: {}",
+                    String::from_utf8_lossy(&reply.body)
+                );
                 serde_json::from_slice(&reply.body).expect("JSON")
             }
             other => panic!("{other:?}"),
@@ -325,15 +410,26 @@ impl World {
     }
 
     pub async fn shop(&self) -> Arc<Shop> {
-        self.engine.shop(&self.shop).await.expect("the store").expect("the shop")
+        self.engine
+            .shop(&self.shop)
+            .await
+            .expect("the store")
+            .expect("the shop")
     }
 
     pub async fn payment(&self, id: &str) -> kessai_engine::model::Payment {
-        self.engine.payment(&*self.shop().await, id).await.expect("a payment")
+        self.engine
+            .payment(&*self.shop().await, id)
+            .await
+            .expect("a payment")
     }
 
     pub async fn status(&self, payment: &str) -> String {
-        self.get(&format!("/payments/{payment}")).await.ok().str("/status").to_owned()
+        self.get(&format!("/payments/{payment}"))
+            .await
+            .ok()
+            .str("/status")
+            .to_owned()
     }
 
     /// Moves the clock, and on the way lets everything happen that is due: notifications, deliveries, inquiries.
@@ -352,7 +448,10 @@ impl World {
     }
 
     fn set(&self, at: Timestamp) {
-        self.clock.0.store(u64::try_from(at.as_microsecond()).expect("after 1970"), Ordering::SeqCst);
+        self.clock.0.store(
+            u64::try_from(at.as_microsecond()).expect("after 1970"),
+            Ordering::SeqCst,
+        );
     }
 
     /// Everything that is due now.
@@ -363,9 +462,17 @@ impl World {
             let notices = self.sandbox.due_notices(now, 100);
             let noticed = notices.len();
             for notice in notices {
-                let path = notice.request.url.trim_start_matches("http://hub.test").to_owned();
-                let headers: Vec<(&str, &str)> =
-                    notice.request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                let path = notice
+                    .request
+                    .url
+                    .trim_start_matches("http://hub.test")
+                    .to_owned();
+                let headers: Vec<(&str, &str)> = notice
+                    .request
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()))
+                    .collect();
                 let seen = self.call("POST", &path, "", &headers, notice.request.body).await;
                 self.sandbox.noticed(&notice.id, Some(seen.status), now);
             }
@@ -381,7 +488,10 @@ impl World {
     pub async fn events(&self) -> Vec<String> {
         let list = self.get("/events?per_page=100").await.ok();
         let data = list.body["data"].as_array().expect("a list");
-        data.iter().rev().map(|event| event["type"].as_str().expect("a type").to_owned()).collect()
+        data.iter()
+            .rev()
+            .map(|event| event["type"].as_str().expect("a type").to_owned())
+            .collect()
     }
 
     /// What the sandbox's ledger says about a payment of ours: authorized, captured, refunded, cancelled.
@@ -389,14 +499,23 @@ impl World {
         let reference = self.payment(payment).await.reference.expect("a reference");
         let books = self.control(Method::Get, "books?limit=5000", Value::Null);
         let rows = books["data"].as_array().expect("rows");
-        let row = rows.iter().find(|row| row["payment"] == reference.as_ref()).cloned().unwrap_or_default();
+        let row = rows
+            .iter()
+            .find(|row| row["payment"] == reference.as_ref())
+            .cloned()
+            .unwrap_or_default();
         ["authorized", "captured", "refunded", "cancelled"].map(|name| row[name].as_i64().unwrap_or(0))
     }
 
     /// How many movements of one kind the sandbox's ledger holds.
     pub fn movements(&self, what: &str) -> usize {
         let charges = self.control(Method::Get, "charges?limit=5000", Value::Null);
-        charges["data"].as_array().expect("rows").iter().filter(|row| row["what"] == what).count()
+        charges["data"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .filter(|row| row["what"] == what)
+            .count()
     }
 }
 

@@ -48,7 +48,7 @@ pub struct Checkout {
     pub tokens: Option<TokenEndpoint>,
     /// Back to the shop without paying.
     pub cancel_url: Option<String>,
-    /// Where a chosen method's redirect may lead, such as `https://wallet.example`; every https origin when empty.
+    /// Where a chosen method's redirect may lead besides any https origin: sandboxes over plain http.
     pub redirect_origins: Vec<String>,
 }
 
@@ -334,9 +334,8 @@ impl Checkout {
         policy
             .form
             .extend(self.redirect_origins.iter().filter_map(|url| csp::origin(url)));
-        if self.redirect_origins.is_empty() {
-            policy.form.insert("https:".into());
-        }
+        // Which pages a wallet passes on the way is the wallet's affair.
+        policy.form.insert("https:".into());
         policy
     }
 }

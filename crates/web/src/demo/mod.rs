@@ -92,6 +92,8 @@ pub struct TeaShop {
     pub frame: TeaFrame,
     /// What could not be done: a text key such as `tea-sold-out`.
     pub problem: Option<String>,
+    /// Where the checkout is, as `https://pay.example`: the buy form's redirect leads there.
+    pub checkout: String,
 }
 
 /// An order of the tea shop.
@@ -162,8 +164,11 @@ pub struct TeaOrder {
     pub instructions_href: Option<String>,
     /// The checkout, while it can be tried again.
     pub retry_href: Option<String>,
-    /// Asked every five seconds.
+    /// Asked every five seconds, until the payment is settled and a notification has said so; answers `{"state":"…"}` where the
+    /// state is any text that changes with the order.
     pub status_url: String,
+    /// That text now.
+    pub fingerprint: String,
 }
 
 impl TeaOrder {
@@ -187,7 +192,7 @@ impl TeaOrder {
     }
 
     fn is_open(&self) -> bool {
-        !self.order.state.is_settled()
+        !self.order.state.is_settled() || self.log.is_empty()
     }
 
     fn image_url(&self) -> &'static str {
@@ -204,6 +209,7 @@ impl TeaShop {
         let page = Self {
             frame: TeaFrame::sample("/demo"),
             problem: None,
+            checkout: "https://pay.example".into(),
         };
         vec![
             ("shelf", page.clone()),
@@ -276,6 +282,7 @@ impl TeaOrder {
             instructions_href: None,
             retry_href: None,
             status_url: "/demo/orders/HN-01042/status".into(),
+            fingerprint: "captured-2".into(),
         };
         let waiting = Self {
             order: sample_order(1, "sencha", 2, State::AwaitingPayment),
@@ -311,9 +318,8 @@ impl TeaOrder {
     }
 }
 
-crate::page!(TeaShop, TeaShopView, "demo/shop.html", |_page| crate::Csp {
-    // The buy form's redirect may lead to another host's checkout.
-    form: ["https:".to_owned()].into(),
+crate::page!(TeaShop, TeaShopView, "demo/shop.html", |page| crate::Csp {
+    form: crate::csp::origin(&page.checkout).into_iter().collect(),
     ..crate::Csp::default()
 });
 crate::page!(TeaOrders, TeaOrdersView, "demo/orders.html");

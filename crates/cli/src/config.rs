@@ -22,6 +22,8 @@ pub struct Config {
     pub providers: Providers,
     /// How webhooks are sent.
     pub webhooks: Webhooks,
+    /// Who may open a back office.
+    pub office: Office,
     /// What is logged.
     pub observe: Observe,
 }
@@ -72,6 +74,36 @@ pub struct Webhooks {
     pub timeout_ms: u64,
     /// Whether private addresses may be called.
     pub allow_private_addresses: bool,
+}
+
+/// `[office]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Office {
+    /// The shop's id; empty for no back office.
+    pub shop: String,
+    /// What the clerk types as address.
+    pub user: String,
+    /// Where the password is.
+    pub password_file: PathBuf,
+}
+
+impl Office {
+    /// The login, when one is configured.
+    ///
+    /// # Errors
+    /// When the password's file cannot be read or holds fewer than eight characters.
+    pub fn login(&self) -> anyhow::Result<Option<kessai_http::office::Login>> {
+        if self.shop.is_empty() {
+            return Ok(None);
+        }
+        let path = &self.password_file;
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let password = text.trim();
+        anyhow::ensure!(password.chars().count() >= 8, "{}: a password has at least eight characters", path.display());
+        let (shop, user) = (self.shop.clone(), self.user.clone());
+        Ok(Some(kessai_http::office::Login { shop, user, password: kessai_core::Secret::new(password) }))
+    }
 }
 
 /// `[observe]`

@@ -55,7 +55,10 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let jobs = hub.run_jobs(stopped.clone());
     let measuring = hub.keep_measuring(stopped);
-    let app = App::new(hub.engine.clone(), Limits::default()).with_metrics(observing.metrics.clone());
+    let mut app = App::new(hub.engine.clone(), Limits::default()).with_metrics(observing.metrics.clone());
+    if let Some(login) = config.office.login()? {
+        app = app.with_office(login);
+    }
     tracing::info!(listen = %config.server.listen, public_url = %config.public_url(), "ready");
     until_stopped(listener, kessai_http::router(app), stop).await?;
     let _ = tokio::join!(jobs, measuring);

@@ -30,7 +30,6 @@ macro_rules! currencies {
     };
 }
 
-#[expect(clippy::upper_case_acronyms, reason = "ISO 4217 codes")]
 mod currency {
     use super::*;
     currencies! {

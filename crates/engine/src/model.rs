@@ -61,6 +61,9 @@ pub struct RefundRequest {
     pub at: i64,
 }
 
+/// A shopper's family name and given name, each when given.
+pub type Names = (Option<Box<str>>, Option<Box<str>>);
+
 /// A webhook endpoint of one payment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hook {
@@ -132,7 +135,7 @@ pub struct PaymentBody {
     pub hooks: Vec<Hook>,
     /// Family name, given name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer_names: Option<(Option<Box<str>>, Option<Box<str>>)>,
+    pub customer_names: Option<Names>,
 }
 
 /// A payment.

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use kessai_core::payment::{Command, Status};
 use kessai_core::{ActId, BusinessDate, id};
 use kessai_store::repo::{
-    self, ActRow, DaySum, DeliveryFilter, DeliveryTally, DiscrepancyRow, OfficeFilter, Place, Tally, ToldDelivery,
-    ToldDiscrepancy, micros,
+    self, ActRow, DaySum, DeliveryFilter, DeliveryTally, DiscrepancyRow, OfficeFilter, Place, Tally,
+    ToldDelivery, ToldDiscrepancy, micros,
 };
 use kessai_store::{ChangeSet, Commit, Guard, Op};
 use serde::{Deserialize, Serialize};
@@ -60,12 +60,27 @@ impl Standing {
             ..filter.clone()
         };
         match self {
-            Self::Confirming => OfficeFilter { unanswered: Some(true), ..filter },
+            Self::Confirming => OfficeFilter {
+                unanswered: Some(true),
+                ..filter
+            },
             Self::Pending => settled(Status::Pending),
-            Self::Authorized => OfficeFilter { body_begins: Some(MANUAL), ..settled(Status::Authorized) },
-            Self::AwaitingPayment => OfficeFilter { body_begins: Some(AUTO), ..settled(Status::Authorized) },
-            Self::Captured => OfficeFilter { refunded: Some(false), ..settled(Status::Captured) },
-            Self::PartlyRefunded => OfficeFilter { refunded: Some(true), ..settled(Status::Captured) },
+            Self::Authorized => OfficeFilter {
+                body_begins: Some(MANUAL),
+                ..settled(Status::Authorized)
+            },
+            Self::AwaitingPayment => OfficeFilter {
+                body_begins: Some(AUTO),
+                ..settled(Status::Authorized)
+            },
+            Self::Captured => OfficeFilter {
+                refunded: Some(false),
+                ..settled(Status::Captured)
+            },
+            Self::PartlyRefunded => OfficeFilter {
+                refunded: Some(true),
+                ..settled(Status::Captured)
+            },
             Self::Refunded => settled(Status::Refunded),
             Self::Cancelled => settled(Status::Cancelled),
             Self::Expired => settled(Status::Expired),
@@ -92,7 +107,12 @@ pub struct Needs {
 impl Needs {
     /// How many things there are.
     pub fn count(&self) -> i64 {
-        let tallies = [self.discrepancies, self.unknown, self.to_capture, self.slips_ending];
+        let tallies = [
+            self.discrepancies,
+            self.unknown,
+            self.to_capture,
+            self.slips_ending,
+        ];
         tallies.iter().map(|tally| tally.count).sum::<i64>() + self.deliveries.dead
     }
 }
@@ -174,7 +194,12 @@ pub struct ClerkAct {
 /// `invalid_parameter` for an id that cannot be one.
 fn key_of(once: &str, payment: &str, operation: &str, asked: &str) -> Result<Idempotency, Problem> {
     let path = format!("/shop/payments/{payment}/{operation}");
-    Idempotency::new(format!("office:{once}").as_bytes(), "POST", &path, asked.as_bytes())
+    Idempotency::new(
+        format!("office:{once}").as_bytes(),
+        "POST",
+        &path,
+        asked.as_bytes(),
+    )
 }
 
 impl Story {
@@ -182,7 +207,8 @@ impl Story {
     pub fn act_behind(&self, idempotency: Option<&str>) -> Option<&ActRow> {
         let kept = idempotency?.get(..32)?;
         self.acts.iter().find(|act| {
-            key_of(&act.id, act.subject_id.as_ref(), &act.what, "").is_ok_and(|key| hex::encode(key.hash) == kept)
+            key_of(&act.id, act.subject_id.as_ref(), &act.what, "")
+                .is_ok_and(|key| hex::encode(key.hash) == kept)
         })
     }
 }
@@ -218,12 +244,23 @@ impl Engine {
         Ok(repo::office_sums(self.store.as_ref(), &shop.id, filter).await?)
     }
 
+    /// The first day whose payments are all among the newest 50,000; none when all are. A list that begins nowhere begins there.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn office_reach(&self, shop: &Shop) -> Result<Option<BusinessDate>, Problem> {
+        let reach = repo::payments_reach(self.store.as_ref(), &shop.id).await?;
+        let today = BusinessDate::of(self.now());
+        Ok(reach.map(|at| BusinessDate::of(repo::instant(at)).plus_days(1).min(today)))
+    }
+
     /// What awaits shoppers' money.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn office_waiting(&self, shop: &Shop) -> Result<Tally, Problem> {
-        self.office_sums(shop, &Standing::AwaitingPayment.narrow(OfficeFilter::default())).await
+        self.office_sums(shop, &Standing::AwaitingPayment.narrow(OfficeFilter::default()))
+            .await
     }
 
     /// What needs a person now.
@@ -255,25 +292,40 @@ impl Engine {
         let from_id = id::floor(start);
         let from = (from_id.as_str(), micros(start));
         let captured = repo::posted_by_day(store, &shop.id, "provider", "payment.captured", from).await?;
-        let refunded = repo::posted_by_day(store, &shop.id, "refunds", "payment.refund.created", from).await?;
+        let refunded =
+            repo::posted_by_day(store, &shop.id, "refunds", "payment.refund.created", from).await?;
         // A day of which only a part was looked at is not shown.
         let reach = repo::events_reach(store, &shop.id, &from_id).await?;
         let whole_from = reach.map(|at| day_of(repo::instant(at)) + 1);
         let last = day_of(self.now());
-        let days = (day_of(start)..=last).filter(|day| whole_from.is_none_or(|from| *day >= from)).collect();
-        Ok(Days { days, captured, refunded })
+        let days = (day_of(start)..=last)
+            .filter(|day| whole_from.is_none_or(|from| *day >= from))
+            .collect();
+        Ok(Days {
+            days,
+            captured,
+            refunded,
+        })
     }
 
     /// What may be done with a payment now: the capability matrix and the state machine both agree.
     pub fn possible(&self, payment: &Payment) -> Possible {
-        let Some(provider) = self.provider(&payment.provider) else { return Possible::default() };
-        let Ok(line) = operate::capability(provider.as_ref(), payment) else { return Possible::default() };
+        let Some(provider) = self.provider(&payment.provider) else {
+            return Possible::default();
+        };
+        let Ok(line) = operate::capability(provider.as_ref(), payment) else {
+            return Possible::default();
+        };
         let state = &payment.body.state;
         let can = line.operations;
         let permit = |command| state.permit(command).ok().map(kessai_core::Money::minor);
         Possible {
             capture: (provider.captures().is_some() && can.two_step)
-                .then(|| permit(Command::Capture { amount: state.asked() }))
+                .then(|| {
+                    permit(Command::Capture {
+                        amount: state.asked(),
+                    })
+                })
                 .flatten(),
             partial_capture: can.partial_capture,
             refund: (provider.refunds().is_some() && can.refund)
@@ -312,12 +364,27 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::act`]; `conflict` when `once` was used for something else.
-    pub async fn act_for_clerk(&self, shop: &Shop, payment: &Payment, asked: &ClerkAct) -> Result<Answer, Problem> {
+    pub async fn act_for_clerk(
+        &self,
+        shop: &Shop,
+        payment: &Payment,
+        asked: &ClerkAct,
+    ) -> Result<Answer, Problem> {
         let id = payment.id.as_str();
         let act = as_act(payment, asked)?;
-        let key = key_of(&asked.once, id, asked.operation, &format!("{}\n{}", asked.amount, asked.reason))?;
+        let key = key_of(
+            &asked.once,
+            id,
+            asked.operation,
+            &format!("{}\n{}", asked.amount, asked.reason),
+        )?;
         let reason = (!asked.reason.is_empty()).then(|| asked.reason.to_string());
-        let mut body = DeedBody { amount: Some(asked.amount), reason, status: None, code: None };
+        let mut body = DeedBody {
+            amount: Some(asked.amount),
+            reason,
+            status: None,
+            code: None,
+        };
         let deed = |body: &DeedBody| Deed {
             who: &asked.who,
             what: asked.operation,
@@ -381,7 +448,9 @@ impl Engine {
         let span = (id::floor(from), id::floor(later(until, 1)));
         let span = (span.0.as_str(), span.1.as_str());
         let mut revived = 0;
-        for (event, endpoint) in repo::deliveries_between(self.store.as_ref(), &shop.id, span, REPLAYED_MOST).await? {
+        for (event, endpoint) in
+            repo::deliveries_between(self.store.as_ref(), &shop.id, span, REPLAYED_MOST).await?
+        {
             match self.replay_delivery(shop, &event, &endpoint).await {
                 Ok(()) => revived += 1,
                 // It changed meanwhile, which means that it is being sent.
@@ -412,8 +481,16 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found` when it is not there or was settled before.
-    pub async fn settle_discrepancy(&self, shop: &Shop, id: &str, who: &str, note: &str) -> Result<(), Problem> {
-        let row = repo::open_discrepancy(self.store.as_ref(), &shop.id, id).await?.ok_or_else(Problem::not_found)?;
+    pub async fn settle_discrepancy(
+        &self,
+        shop: &Shop,
+        id: &str,
+        who: &str,
+        note: &str,
+    ) -> Result<(), Problem> {
+        let row = repo::open_discrepancy(self.store.as_ref(), &shop.id, id)
+            .await?
+            .ok_or_else(Problem::not_found)?;
         let now = self.now();
         let mut body: Value = serde_json::from_str(&row.body).unwrap_or_default();
         if !body.is_object() {
@@ -435,9 +512,20 @@ impl Engine {
             body: body.to_string().into(),
             ..row.clone()
         };
-        let guard = Guard::Update { table: DiscrepancyRow::TABLE, row: settled.into_values(), expected };
+        let guard = Guard::Update {
+            table: DiscrepancyRow::TABLE,
+            row: settled.into_values(),
+            expected,
+        };
         let ops = vec![Op::Insert(ActRow::TABLE, act.into_values())];
-        match self.store.commit(ChangeSet { guards: vec![guard], ops }).await? {
+        match self
+            .store
+            .commit(ChangeSet {
+                guards: vec![guard],
+                ops,
+            })
+            .await?
+        {
             Commit::Done => Ok(()),
             Commit::Refused { .. } => Err(Problem::not_found()),
         }
@@ -455,7 +543,9 @@ fn code_in(answer: &Answer) -> Option<String> {
         return None;
     }
     let body: Value = serde_json::from_str(&answer.body).ok()?;
-    body.pointer("/error/code").and_then(Value::as_str).map(str::to_owned)
+    body.pointer("/error/code")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
 }
 
 /// A clerk names totals; the API names amounts before tax, so a part of a capture is split as its whole was.
@@ -466,14 +556,23 @@ fn as_act(payment: &Payment, asked: &ClerkAct) -> Result<Act, Problem> {
     };
     let amount = asked.amount;
     match asked.operation {
-        "capture" if amount == all => Ok(Act::Capture { amount: None, tax: None }),
+        "capture" if amount == all => Ok(Act::Capture {
+            amount: None,
+            tax: None,
+        }),
         "capture" => {
             let whole = payment.body.totals;
             let tax = share_of_tax(amount, whole.amount, whole.tax);
             if whole.fee != 0 && amount - tax == whole.amount {
-                return Err(Problem::invalid("amount", "The method's fee cannot be left out of a capture"));
+                return Err(Problem::invalid(
+                    "amount",
+                    "The method's fee cannot be left out of a capture",
+                ));
             }
-            Ok(Act::Capture { amount: Some(amount - tax), tax: Some(tax) })
+            Ok(Act::Capture {
+                amount: Some(amount - tax),
+                tax: Some(tax),
+            })
         }
         "refund" => Ok(Act::Refund {
             amount: (amount != all).then_some(amount),
@@ -502,7 +601,12 @@ mod tests {
 
     #[test]
     fn a_part_of_a_capture_holds_its_share_of_the_tax() {
-        for (taken, amount, tax, expected) in [(550, 1_000, 100, 50), (1, 1_000, 100, 0), (999, 1_000, 0, 0), (6, 1_000, 100, 1)] {
+        for (taken, amount, tax, expected) in [
+            (550, 1_000, 100, 50),
+            (1, 1_000, 100, 0),
+            (999, 1_000, 0, 0),
+            (6, 1_000, 100, 1),
+        ] {
             assert_eq!(share_of_tax(taken, amount, tax), expected, "{taken}");
         }
     }

@@ -79,6 +79,9 @@ pub struct ListPayments {
     pub per_page: i64,
 }
 
+/// Makes the answer of a charge from what came of it: the payment, its session, and why it was refused.
+pub(crate) type ToAnswer<'a> = dyn Fn(&Payment, Option<&Session>, Option<&Problem>) -> Answer + Sync + 'a;
+
 /// An instrument found, with what may be shown of it and what is used up by using it.
 pub(crate) struct Chosen {
     pub(crate) details: Details,
@@ -245,7 +248,7 @@ impl Engine {
         shop: &Shop,
         key: Option<&Idempotency>,
         charge: Charge,
-        answer: &(dyn Fn(&Payment, Option<&Session>, Option<&Problem>) -> Answer + Sync),
+        answer: &ToAnswer<'_>,
     ) -> Result<(Answer, Payment, Option<Session>), Halt> {
         let Charge { payment, session, authorize, route, guards, owns_number } = charge;
         let _turn = self.payment_locks.hold(payment.id.as_str()).await;
@@ -302,7 +305,7 @@ impl Engine {
         outcome: Outcome<View>,
         key: Option<&Idempotency>,
         owns_number: bool,
-        answer: &(dyn Fn(&Payment, Option<&Session>, Option<&Problem>) -> Answer + Sync),
+        answer: &ToAnswer<'_>,
     ) -> Result<(Answer, Payment, Option<Session>), Problem> {
         attempt.exchanges = call.take_exchanges();
         let (mut payment, mut session) = (payment, session);

@@ -164,7 +164,7 @@ impl From<kessai_store::StoreError> for Problem {
     fn from(error: kessai_store::StoreError) -> Self {
         tracing::error!(%error, "the store failed");
         use kessai_store::StoreError;
-        if matches!(error, StoreError::Busy | StoreError::Unavailable { .. } | StoreError::InDoubt { .. }) {
+        if matches!(error, StoreError::Busy | StoreError::Unavailable { .. } | StoreError::InDoubt) {
             Self::with("service_unavailable", "The server is busy. Try again with the same idempotency key.")
         } else {
             Self::new("internal_server_error")

@@ -19,7 +19,8 @@ const AFTER_EXAMPLE: &str = "
 
 - Codes are forever. Messages may change and may be more precise than the usual one below: do not compare them.
 - Declines travel with HTTP 502, as KOMOJU sends them. Read the code, not only the status.
-- An unknown outcome is no error. It is 202 and a payment with `operation`, such as `capture_pending`.
+- An unknown outcome is no error. It is 202 and a payment with `operation`, such as `capture_pending`; paying a session, it
+  is 200 and `\"status\":\"pending\"`.
 - *Kept* says whether the answer is remembered for the request's idempotency key. One that is not kept can be asked again
   with the same key.
 - 401 comes with `WWW-Authenticate`, 503 with `Retry-After: 1`.
@@ -31,8 +32,15 @@ const AFTER_EXAMPLE: &str = "
 fn rendered() -> String {
     let mut page = HEAD.to_owned() + &Problem::missing("amount").body() + AFTER_EXAMPLE;
     for code in CODES {
-        let kept = if Problem::new(code.name).is_kept() { "yes" } else { "no" };
-        page += &format!("| `{}` | {} | {} | {} | {kept} |\n", code.name, code.status, code.message, code.advice);
+        let kept = if Problem::new(code.name).is_kept() {
+            "yes"
+        } else {
+            "no"
+        };
+        page += &format!(
+            "| `{}` | {} | {} | {} | {kept} |\n",
+            code.name, code.status, code.message, code.advice
+        );
     }
     page
 }
@@ -53,6 +61,12 @@ fn the_page_of_problems_is_that_of_the_code() {
 #[test]
 fn every_row_of_the_page_is_one_line_of_a_table() {
     for code in CODES {
-        assert!(![code.message, code.advice].iter().any(|text| text.contains(['|', '\n'])), "{}", code.name);
+        assert!(
+            ![code.message, code.advice]
+                .iter()
+                .any(|text| text.contains(['|', '\n'])),
+            "{}",
+            code.name
+        );
     }
 }

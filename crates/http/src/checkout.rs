@@ -577,12 +577,14 @@ fn slip(payment: &Payment) -> Option<Slip> {
     match payment.method.as_ref() {
         "konbini" => {
             let receipt = text("receipt").or_else(|| text("confirmation_code"))?;
-            let barcode = kessai_web::code128_svg(&receipt, &receipt).map(kessai_web::Html::trusted);
+            let store = must("store");
+            // Only its tills read the slip itself; the others' machines ask for the numbers.
+            let barcode = (store == "seven-eleven").then(|| kessai_web::code128_svg(&receipt, &receipt)).flatten();
             Some(Slip::Konbini {
-                store: must("store"),
+                store,
                 confirmation_code: text("confirmation_code").filter(|code| *code != receipt),
                 receipt,
-                barcode,
+                barcode: barcode.map(kessai_web::Html::trusted),
             })
         }
         "bank_transfer" => Some(Slip::BankTransfer {

@@ -218,17 +218,28 @@ impl Instructions {
         }
     }
 
-    /// What to do, one step a line; a chain we have no steps for gets the general ones.
+    /// What to do, one step a line; a chain we have no steps for gets the general ones. A step that names the confirmation
+    /// number has a plain form for slips without one.
     fn steps(&self, l: Locale) -> Vec<String> {
         let place = if l.has(&format!("steps-{}-1", self.place())) {
             self.place()
         } else {
             "konbini"
         };
+        let plain = matches!(
+            &self.slip,
+            Slip::Konbini {
+                confirmation_code: None,
+                ..
+            }
+        );
         (1..=5)
             .map(|n| format!("steps-{place}-{n}"))
             .take_while(|key| l.has(key))
-            .map(|key| l.t(&key))
+            .map(|key| {
+                let other = format!("{key}-plain");
+                l.t(if plain && l.has(&other) { &other } else { &key })
+            })
             .collect()
     }
 

@@ -218,10 +218,6 @@ impl Locale {
         time(*at, &format::ago(*at, *now, self))
     }
 
-    pub(crate) fn clock(self, at: &Timestamp) -> String {
-        format::clock(*at)
-    }
-
     pub(crate) fn seconds(self, at: &Timestamp) -> String {
         format::clock_seconds(*at)
     }

@@ -42,9 +42,8 @@ export function story(name, world, cell, visit) {
     } catch (error) {
       await her.page.screenshot({ path: join(SHOTS, `${her.story}-failed.png`) }).catch(() => {});
       const text = await her.page.innerText("body", { timeout: 1_000 }).catch(() => "");
-      error.message += `\nat ${her.page.url()}: ${text.slice(0, 600)}\n${her.troubles.join("\n")}`;
       await her.context.close();
-      throw error;
+      throw new Error(`${error.message}\nat ${her.page.url()}: ${text.slice(0, 800)}\n${her.troubles.join("\n")}`, { cause: error });
     }
     for (const number of her.numbers) world.numbers.add(number);
     await her.leave();
@@ -150,6 +149,35 @@ export class Stranger {
   /** The one button of the method that is open. */
   payButton() {
     return this.page.locator("form.fields:visible").getByRole("button");
+  }
+
+  /** Chooses a store and says who pays there. */
+  async chooseStore(store) {
+    const { page, words } = this;
+    const field = (name) => page.getByLabel(name, { exact: true }).and(page.locator(":visible"));
+    await this.choose("konbini");
+    await page.getByRole("radio", { name: words.stores[store] }).check();
+    await field(words.familyName).fill("山田");
+    await field(words.givenName).fill("花子");
+    await field(words.email).fill("hanako@example.jp");
+  }
+
+  /** The number on the slip, as one would say it at the till. */
+  async slipNumber(store) {
+    const { page, words } = this;
+    await page.waitForURL(`${this.demo.hub}/instructions/*`);
+    await page.getByRole("heading", { level: 1, name: words.slips[store] }).waitFor();
+    const shown = page.locator(".numbers div", { hasText: words.numbers[store] }).locator("dd > span");
+    return (await shown.innerText()).replace(/\D/g, "");
+  }
+
+  /** Pays a slip at the sandbox's counter, in another tab. */
+  async payAtTheTill(number) {
+    const till = await this.context.newPage();
+    await till.goto(`${this.demo.sandbox}/counter?locale=${this.locale}`);
+    await till.getByRole("row", { name: number }).getByRole("button", { name: this.words.counterPay }).click();
+    await till.getByRole("status").filter({ hasText: this.words.counterPaid }).waitFor();
+    await till.close();
   }
 
   async payByCard(number, details) {

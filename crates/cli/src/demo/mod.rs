@@ -267,7 +267,7 @@ async fn open_shop(
         Some(shop) => shop,
         None => {
             let settings = ShopSettings { terms: tea::terms(), ..ShopSettings::default() };
-            engine.add_shop("tea", "茶舗 みどり", false, &settings).await.map_err(crate::shops::said)?
+            engine.add_shop("tea", "葉音茶舗", false, &settings).await.map_err(crate::shops::said)?
         }
     };
     engine.set_account(&shop, "komoju", &account).await.map_err(crate::shops::said)?;

@@ -40,7 +40,7 @@ pub fn terms() -> BTreeMap<Box<str>, Box<str>> {
         ("quantity", "上記のとおりです。"),
         ("price", "上記の金額です（消費税込み、送料無料）。"),
         ("payment", "クレジットカード：ご注文時。コンビニ・銀行振込：払込票の期限まで。"),
-        ("delivery", "ご入金の確認後、3営業日以内に発送します。"),
+        ("delivery", "ご入金の確認後、2営業日以内に発送します。"),
         ("application_period", "なし（在庫がなくなり次第終了します）。"),
         ("withdrawal", "未開封に限り、到着後7日以内に返品できます。送料はお客様のご負担です。"),
     ]
@@ -235,7 +235,8 @@ async fn buy(State(house): State<TeaHouse>, headers: HeaderMap, Form(wish): Form
     let wanted = json!({
         "amount": amount, "currency": "JPY", "default_locale": locale.tag(),
         "return_url": format!("{}/orders/{number}?locale={}", house.settings.url, locale.tag()),
-        "line_items": [{"description": tea.name(locale), "quantity": quantity, "amount": tea.price}],
+        "line_items": [{"description": tea.name(locale), "quantity": quantity, "amount": tea.price,
+                        "image": format!("{}{}", house.settings.url, kessai_web::asset_url(tea.image))}],
         "payment_data": {"external_order_num": number, "capture": "auto"},
         "metadata": {"product": tea.slug},
     });

@@ -93,12 +93,12 @@ async fn recorded_requests_of_shipped_clients_complete_create_pay_capture_refund
     assert_eq!((status, &refunded["status"], &refunded["amount_refunded"]), (200, &json!("captured"), &json!(500)));
 
     // A cartridge: no colon after the key, form encoding with brackets; manual capture of a part.
-    let form = format!(
-        "amount=3980&currency=JPY&payment_types%5B%5D=credit_card&return_url=https%3A%2F%2Fshop.example%2Fback\
-         &payment_data%5Bcapture%5D=manual&payment_data%5Bexternal_order_num%5D=SF-7&metadata%5Border%5D=7"
+    let form = concat!(
+        "amount=3980&currency=JPY&payment_types%5B%5D=credit_card&return_url=https%3A%2F%2Fshop.example%2Fback",
+        "&payment_data%5Bcapture%5D=manual&payment_data%5Bexternal_order_num%5D=SF-7&metadata%5Border%5D=7"
     );
     const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-    let (status, session) = raw.send("POST", "/sessions", &basic(&sk), &[FORM, ("komoju-via", "salesforce")], &form).await;
+    let (status, session) = raw.send("POST", "/sessions", &basic(&sk), &[FORM, ("komoju-via", "salesforce")], form).await;
     assert_eq!(status, 200, "{session}");
     let id = session["id"].as_str().unwrap();
     let form = format!(

@@ -2,4 +2,5 @@
 mod compat;
 mod demo;
 mod kill;
+mod serve;
 mod world;

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use kessai_core::time::tokyo;
 use kessai_core::{BusinessDate, id};
 use kessai_engine::Problem;
-use kessai_store::repo::{OfficeFilter, Place, SUMMED_MOST, Tally};
+use kessai_store::repo::{OfficeFilter, Place};
 use kessai_web::State as Shown;
 use kessai_web::office::{Pager, PaymentFilter, PaymentList};
 use std::collections::BTreeMap;
@@ -22,15 +22,13 @@ pub(super) const ROWS: i64 = 50;
 const CSV_MOST: usize = 10_000;
 /// How many rows of a CSV file are read at a time.
 const CSV_STEP: i64 = 500;
-/// To how many last days a list narrows that is too long to be added up.
-const NARROWER: [i32; 3] = [31, 7, 1];
 
 /// `GET /shop/payments`
 pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
     let problem = |problem: Problem| clerk.refused(&problem);
-    let mut shown = filter(&clerk.query);
-    let sums = add_up(&app, &clerk, &mut shown).await?;
+    let shown = asked(&app, &clerk).await?;
     let narrowed = narrowed(&shown);
+    let sums = app.engine.office_sums(&clerk.shop, &narrowed).await.map_err(problem)?;
     let leaf = Leaf::asked(&clerk.query, is_id);
     let engine = &app.engine;
     let mut found = engine
@@ -82,7 +80,7 @@ pub(super) async fn csv(State(app): State<App>, clerk: Clerk) -> Handled {
         let problem = Problem::invalid("encoding", "Only utf-8 is offered");
         return Err(clerk.refused(&problem));
     }
-    let narrowed = narrowed(&filter(&clerk.query));
+    let narrowed = narrowed(&asked(&app, &clerk).await?);
     let mut table = csv::Table::new(clerk.locale);
     let mut place = Place::Top;
     while table.rows() < CSV_MOST {
@@ -115,28 +113,16 @@ pub(super) async fn csv(State(app): State<App>, clerk: Clerk) -> Handled {
     Ok::<Response, Instead>((headers, table.into_bytes()).into_response())
 }
 
-/// Counts and adds up. A list without a beginning that is too long for that begins later, and its filter says so.
-async fn add_up(app: &App, clerk: &Clerk, shown: &mut PaymentFilter) -> Result<Tally, Instead> {
-    let sums = |filter: OfficeFilter| async move {
-        app.engine
-            .office_sums(&clerk.shop, &filter)
-            .await
-            .map_err(|problem| clerk.refused(&problem))
-    };
-    let mut found = sums(narrowed(shown)).await?;
-    if shown.from.is_empty() {
-        for days in NARROWER {
-            if found.count < SUMMED_MOST {
-                break;
-            }
-            shown.from = BusinessDate::of(app.engine.now())
-                .plus_days(1 - days)
-                .date()
-                .to_string();
-            found = sums(narrowed(shown)).await?;
+/// What was asked for. In a shop with very many payments a list without a beginning begins later, and its filter says so.
+async fn asked(app: &App, clerk: &Clerk) -> Result<PaymentFilter, Instead> {
+    let mut shown = filter(&clerk.query);
+    if shown.from.is_empty() && shown.q.is_empty() {
+        let reach = app.engine.office_reach(&clerk.shop).await;
+        if let Some(day) = reach.map_err(|problem| clerk.refused(&problem))? {
+            shown.from = day.date().to_string();
         }
     }
-    Ok(found)
+    Ok(shown)
 }
 
 /// What was asked for, as far as it can be understood; the rest is not filtered by.

@@ -61,12 +61,16 @@ struct Clause {
 
 impl Clause {
     fn new(shop: &str) -> Self {
-        Self { sql: "WHERE shop_id=$1".into(), params: vec![shop.into()] }
+        Self {
+            sql: "WHERE shop_id=$1".into(),
+            params: vec![shop.into()],
+        }
     }
 
     fn add(&mut self, text: &str, value: impl Into<Value>) {
         self.params.push(value.into());
-        self.sql.push_str(&text.replace('?', &format!("${}", self.params.len())));
+        self.sql
+            .push_str(&text.replace('?', &format!("${}", self.params.len())));
     }
 }
 
@@ -74,9 +78,16 @@ impl OfficeFilter {
     fn clause(&self, shop: &str) -> Clause {
         let mut clause = Clause::new(shop);
         if let Some(q) = &self.q {
-            clause.add(" AND (id=?", q.as_ref());
-            clause.add(" OR (order_number>=?", q.as_ref());
-            clause.add(" AND order_number<?))", format!("{q}\u{10FFFF}"));
+            clause.add(
+                " AND id IN (SELECT id FROM payments WHERE shop_id=$1 AND id=?",
+                q.as_ref(),
+            );
+            clause.add(
+                " UNION SELECT id FROM (SELECT id FROM payments WHERE shop_id=$1 AND order_number>=?",
+                q.as_ref(),
+            );
+            clause.add(" AND order_number<?", format!("{q}\u{10FFFF}"));
+            clause.add(" ORDER BY order_number DESC LIMIT ?) AS o)", COUNTED_MOST);
         }
         if let Some(status) = self.status {
             clause.add(" AND status=?", status);
@@ -131,7 +142,10 @@ pub async fn office_payments(
     clause.add(&format!(" ORDER BY id {order} LIMIT ?"), limit);
     let sql = format!("SELECT {} FROM payments {}", PaymentRow::COLUMNS, clause.sql);
     let rows = store.query(sql.into(), clause.params).await?;
-    let mut rows = rows.into_iter().map(PaymentRow::from_row).collect::<Result<Vec<_>, _>>()?;
+    let mut rows = rows
+        .into_iter()
+        .map(PaymentRow::from_row)
+        .collect::<Result<Vec<_>, _>>()?;
     if order == "ASC" {
         rows.reverse();
     }
@@ -150,6 +164,14 @@ pub async fn office_sums(store: &dyn Store, shop: &str, filter: &OfficeFilter) -
     tally(&store.query(sql.into(), clause.params).await?)
 }
 
+/// When the payment was made that [`SUMMED_MOST`] newer ones came after; none when there are not as many.
+pub async fn payments_reach(store: &dyn Store, shop: &str) -> Result<Option<i64>, StoreError> {
+    const SQL: &str = "SELECT created_at FROM payments WHERE shop_id=$1 AND id=\
+                       (SELECT id FROM payments WHERE shop_id=$1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
+    let rows = store.query(SQL.into(), vec![shop.into(), SUMMED_MOST.into()]).await?;
+    rows.first().map(|row| row.int(0)).transpose()
+}
+
 /// The payments with an operation whose answer was lost.
 pub async fn unknown_attempts(store: &dyn Store, shop: &str) -> Result<Tally, StoreError> {
     let sql = format!(
@@ -157,7 +179,11 @@ pub async fn unknown_attempts(store: &dyn Store, shop: &str) -> Result<Tally, St
          MIN(a.at) FROM (SELECT payment_id, created_at AS at FROM attempts WHERE {OPEN_ATTEMPTS} AND status='unknown' \
          LIMIT $2) AS a JOIN payments p ON p.shop_id=$1 AND p.id=a.payment_id"
     );
-    tally(&store.query(sql.into(), vec![shop.into(), COUNTED_MOST.into()]).await?)
+    tally(
+        &store
+            .query(sql.into(), vec![shop.into(), COUNTED_MOST.into()])
+            .await?,
+    )
 }
 
 /// Authorized payments whose body begins so, with a deadline from one instant up to another.
@@ -172,7 +198,13 @@ pub async fn authorized_until(
                        WHERE shop_id=$1 AND status='authorized' AND body LIKE $2 AND deadline_at>=$3 AND deadline_at<$4 \
                        LIMIT $5) AS p";
     let begins = format!("{body_begins}%");
-    let params = vec![shop.into(), begins.into(), span_us.0.into(), span_us.1.into(), COUNTED_MOST.into()];
+    let params = vec![
+        shop.into(),
+        begins.into(),
+        span_us.0.into(),
+        span_us.1.into(),
+        COUNTED_MOST.into(),
+    ];
     tally(&store.query(SQL.into(), params).await?)
 }
 
@@ -180,12 +212,20 @@ pub async fn authorized_until(
 pub async fn open_discrepancy_tally(store: &dyn Store, shop: &str) -> Result<Tally, StoreError> {
     const SQL: &str = "SELECT COUNT(*), CAST(0 AS BIGINT), MIN(created_at) FROM (SELECT created_at FROM discrepancies \
                        WHERE shop_id=$1 AND status='open' LIMIT $2) AS d";
-    tally(&store.query(SQL.into(), vec![shop.into(), COUNTED_MOST.into()]).await?)
+    tally(
+        &store
+            .query(SQL.into(), vec![shop.into(), COUNTED_MOST.into()])
+            .await?,
+    )
 }
 
 fn tally(rows: &[Row]) -> Result<Tally, StoreError> {
     match rows.first() {
-        Some(row) => Ok(Tally { count: row.int(0)?, amount: row.int(1)?, oldest_us: row.opt_int(2)? }),
+        Some(row) => Ok(Tally {
+            count: row.int(0)?,
+            amount: row.int(1)?,
+            oldest_us: row.opt_int(2)?,
+        }),
         None => Ok(Tally::default()),
     }
 }
@@ -211,25 +251,24 @@ pub async fn delivery_tally(
     shop: &str,
     with_delivered: bool,
 ) -> Result<DeliveryTally, StoreError> {
-    const OPEN: &str = "SELECT status, CASE WHEN tries>0 THEN 1 ELSE 0 END, COUNT(*), MIN(created_at) FROM \
-                        (SELECT status,tries,created_at FROM deliveries WHERE shop_id=$1 AND status <> 'delivered' \
-                        LIMIT $2) AS d GROUP BY 1, 2";
+    // One question per status: each is a range of the index of open deliveries.
+    const PENDING: &str = "SELECT CASE WHEN tries>0 THEN 1 ELSE 0 END, COUNT(*) FROM (SELECT tries FROM deliveries \
+                           WHERE shop_id=$1 AND status <> 'delivered' AND status='pending' ORDER BY event_id LIMIT $2) \
+                           AS d GROUP BY 1";
+    const DEAD: &str = "SELECT COUNT(*), MIN(created_at) FROM (SELECT created_at FROM deliveries \
+                        WHERE shop_id=$1 AND status <> 'delivered' AND status='dead' ORDER BY event_id LIMIT $2) AS d";
     const TAKEN: &str = "SELECT COUNT(*) FROM (SELECT status FROM deliveries WHERE shop_id=$1 AND status='delivered' \
                          LIMIT $2) AS d";
     let params = || vec![shop.into(), COUNTED_MOST.into()];
     let mut found = DeliveryTally::default();
-    for row in store.query(OPEN.into(), params()).await? {
-        let (tried, count) = (row.int(1)? > 0, row.int(2)?);
-        match (row.text(0)?, tried) {
-            ("pending", false) => found.queued += count,
-            ("pending", true) => found.retrying += count,
-            ("dead", _) => {
-                found.dead += count;
-                let oldest = row.opt_int(3)?;
-                found.oldest_dead_us = found.oldest_dead_us.into_iter().chain(oldest).min();
-            }
-            _ => {}
+    for row in store.query(PENDING.into(), params()).await? {
+        match row.int(0)? {
+            0 => found.queued = row.int(1)?,
+            _ => found.retrying = row.int(1)?,
         }
+    }
+    if let Some(row) = store.query(DEAD.into(), params()).await?.first() {
+        (found.dead, found.oldest_dead_us) = (row.int(0)?, row.opt_int(1)?);
     }
     if with_delivered && let Some(row) = store.query(TAKEN.into(), params()).await?.first() {
         found.delivered = row.int(0)?;
@@ -292,29 +331,56 @@ pub async fn office_deliveries(
     limit: i64,
 ) -> Result<Vec<ToldDelivery>, StoreError> {
     let mut clause = Clause::new(shop);
-    clause.sql.push_str(filter.standing.map_or(" AND status <> 'cancelled'", Standing::clause));
+    clause.sql.push_str(
+        filter
+            .standing
+            .map_or(" AND status <> 'cancelled'", Standing::clause),
+    );
     if let Some(subject) = &filter.subject {
-        clause.add(" AND event_id IN (SELECT id FROM events WHERE shop_id=$1 AND subject_id=?)", subject.as_ref());
+        clause.add(
+            " AND event_id IN (SELECT id FROM events WHERE shop_id=$1 AND subject_id=?)",
+            subject.as_ref(),
+        );
     }
     let order = match place {
         Place::Top => "DESC",
         Place::Below(id) | Place::Above(id) => {
             let (event, endpoint) = id.split_once('.').unwrap_or((id, ""));
-            let (sign, order) = if matches!(place, Place::Below(_)) { ('<', "DESC") } else { ('>', "ASC") };
+            let (sign, order) = if matches!(place, Place::Below(_)) {
+                ('<', "DESC")
+            } else {
+                ('>', "ASC")
+            };
             clause.add(&format!(" AND (event_id,endpoint_id) {sign} (?"), event);
             clause.add(",?)", endpoint);
             order
         }
     };
-    let looked_at = if filter.kind.is_some() { COUNTED_MOST } else { limit };
-    clause.add(&format!(" ORDER BY event_id {order}, endpoint_id {order} LIMIT ?"), looked_at);
+    let looked_at = if filter.kind.is_some() {
+        COUNTED_MOST
+    } else {
+        limit
+    };
+    clause.add(
+        &format!(" ORDER BY event_id {order}, endpoint_id {order} LIMIT ?"),
+        looked_at,
+    );
     let inner = format!("SELECT {} FROM deliveries {}", DeliveryRow::COLUMNS, clause.sql);
-    let columns: Vec<String> = DeliveryRow::COLUMNS.split(',').map(|column| format!("d.{column}")).collect();
-    let mut outer = Clause { sql: String::new(), params: clause.params };
+    let columns: Vec<String> = DeliveryRow::COLUMNS
+        .split(',')
+        .map(|column| format!("d.{column}"))
+        .collect();
+    let mut outer = Clause {
+        sql: String::new(),
+        params: clause.params,
+    };
     if let Some(kind) = &filter.kind {
         outer.add(" WHERE e.kind=?", kind.as_ref());
     }
-    outer.add(&format!(" ORDER BY d.event_id {order}, d.endpoint_id {order} LIMIT ?"), limit);
+    outer.add(
+        &format!(" ORDER BY d.event_id {order}, d.endpoint_id {order} LIMIT ?"),
+        limit,
+    );
     let sql = format!(
         "SELECT {},e.kind,e.subject_id FROM ({inner}) AS d JOIN events e ON e.shop_id=d.shop_id AND e.id=d.event_id{}",
         columns.join(","),
@@ -323,7 +389,11 @@ pub async fn office_deliveries(
     let mut rows = Vec::new();
     for mut row in store.query(sql.into(), outer.params).await? {
         let (kind, subject) = (row.take_text(columns.len())?, row.take_text(columns.len() + 1)?);
-        rows.push(ToldDelivery { row: DeliveryRow::from_row(row)?, kind, subject });
+        rows.push(ToldDelivery {
+            row: DeliveryRow::from_row(row)?,
+            kind,
+            subject,
+        });
     }
     if order == "ASC" {
         rows.reverse();
@@ -342,7 +412,9 @@ pub async fn deliveries_between(
                        AND status <> 'cancelled' ORDER BY event_id, endpoint_id LIMIT $4";
     let params = vec![shop.into(), span.0.into(), span.1.into(), limit.into()];
     let rows = store.query(SQL.into(), params).await?;
-    rows.into_iter().map(|mut row| Ok((row.take_text(0)?, row.take_text(1)?))).collect()
+    rows.into_iter()
+        .map(|mut row| Ok((row.take_text(0)?, row.take_text(1)?)))
+        .collect()
 }
 
 /// A discrepancy with the provider and the currency of its payment, when that is known here.
@@ -368,8 +440,15 @@ pub async fn office_discrepancies(
     } else {
         "status <> 'open' ORDER BY settled_at DESC, id DESC"
     };
-    let columns: Vec<String> = DiscrepancyRow::COLUMNS.split(',').map(|column| format!("d.{column}")).collect();
-    let again = if open { "d.id DESC" } else { "d.settled_at DESC, d.id DESC" };
+    let columns: Vec<String> = DiscrepancyRow::COLUMNS
+        .split(',')
+        .map(|column| format!("d.{column}"))
+        .collect();
+    let again = if open {
+        "d.id DESC"
+    } else {
+        "d.settled_at DESC, d.id DESC"
+    };
     let sql = format!(
         "SELECT {},p.provider,p.currency FROM (SELECT {} FROM discrepancies WHERE shop_id=$1 AND {which} LIMIT $2) AS d \
          LEFT JOIN payments p ON p.shop_id=d.shop_id AND p.id=d.payment_id ORDER BY {again}",
@@ -378,8 +457,15 @@ pub async fn office_discrepancies(
     );
     let mut found = Vec::new();
     for mut row in store.query(sql.into(), vec![shop.into(), limit.into()]).await? {
-        let (provider, currency) = (row.take_opt_text(columns.len())?, row.take_opt_text(columns.len() + 1)?);
-        found.push(ToldDiscrepancy { row: DiscrepancyRow::from_row(row)?, provider, currency });
+        let (provider, currency) = (
+            row.take_opt_text(columns.len())?,
+            row.take_opt_text(columns.len() + 1)?,
+        );
+        found.push(ToldDiscrepancy {
+            row: DiscrepancyRow::from_row(row)?,
+            provider,
+            currency,
+        });
     }
     Ok(found)
 }
@@ -390,8 +476,10 @@ pub async fn open_discrepancy(
     shop: &str,
     id: &str,
 ) -> Result<Option<DiscrepancyRow>, StoreError> {
-    let sql =
-        format!("SELECT {} FROM discrepancies WHERE shop_id=$1 AND status='open' AND id=$2", DiscrepancyRow::COLUMNS);
+    let sql = format!(
+        "SELECT {} FROM discrepancies WHERE shop_id=$1 AND status='open' AND id=$2",
+        DiscrepancyRow::COLUMNS
+    );
     let rows = store.query(sql.into(), vec![shop.into(), id.into()]).await?;
     rows.into_iter().next().map(DiscrepancyRow::from_row).transpose()
 }
@@ -436,14 +524,24 @@ pub async fn posted_by_day(
         kind.into(),
     ];
     let rows = store.query(SQL.into(), params).await?;
-    rows.iter().map(|row| Ok(DaySum { day: row.int(0)?, count: row.int(1)?, amount: row.int(2)? })).collect()
+    rows.iter()
+        .map(|row| {
+            Ok(DaySum {
+                day: row.int(0)?,
+                count: row.int(1)?,
+                amount: row.int(2)?,
+            })
+        })
+        .collect()
 }
 
 /// Since when all events are among the newest [`SUMMED_MOST`] from `from_id` on: none when they all are.
 pub async fn events_reach(store: &dyn Store, shop: &str, from_id: &str) -> Result<Option<i64>, StoreError> {
     const SQL: &str = "SELECT COUNT(*), MIN(created_at) FROM (SELECT created_at FROM events WHERE shop_id=$1 AND id>=$2 \
                        ORDER BY id DESC LIMIT $3) AS e";
-    let rows = store.query(SQL.into(), vec![shop.into(), from_id.into(), SUMMED_MOST.into()]).await?;
+    let rows = store
+        .query(SQL.into(), vec![shop.into(), from_id.into(), SUMMED_MOST.into()])
+        .await?;
     match rows.first() {
         Some(row) if row.int(0)? >= SUMMED_MOST => row.opt_int(1),
         _ => Ok(None),

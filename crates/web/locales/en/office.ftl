@@ -11,11 +11,11 @@ badge = { $n ->
 logout = Sign out
 login-title = Sign in
 login-tag = Back office
-login-email = Email
+login-email = User name
 login-password = Password
 login-act = Sign in
 login-hint = Sign in to the demo with
-login-wrong = The email or the password is not right.
+login-wrong = The user name or the password is not right.
 login-locked = After too many failures, signing in is paused for 15 minutes.
 login-ended = You were signed out after a while. Please sign in again.
 

@@ -187,6 +187,14 @@ impl Checkout {
         self.price(*amount)
     }
 
+    fn until(&self, at: &Timestamp, l: Locale) -> String {
+        format::brief(*at, self.frame.now, l)
+    }
+
+    fn has_pictures(&self) -> bool {
+        self.lines.iter().any(|line| line.image.is_some())
+    }
+
     fn count(&self) -> i64 {
         self.lines.iter().map(|line| i64::from(line.quantity)).sum()
     }

@@ -164,7 +164,7 @@ pub struct TeaOrder {
     pub instructions_href: Option<String>,
     /// The checkout, while it can be tried again.
     pub retry_href: Option<String>,
-    /// Asked every five seconds, until the payment is settled and a notification has said so; answers `{"state":"…"}` where the
+    /// Asked every five seconds, until it is settled and, when paid, a notification has said so; answers `{"state":"…"}` where the
     /// state is any text that changes with the order.
     pub status_url: String,
     /// That text now.
@@ -177,6 +177,8 @@ impl TeaOrder {
         match self.order.state {
             State::Captured | State::Authorized | State::AwaitingCapture | State::Shipped => "paid",
             State::AwaitingPayment => "waiting",
+            // Nothing was sent to anybody yet: there is no payment to show.
+            State::Pending if self.timeline_href.is_none() => "unpaid",
             State::Pending | State::Confirming | State::OrderUnconfirmed | State::Discrepancy => "checking",
             State::PartlyRefunded | State::Refunded => "refunded",
             State::Cancelled | State::Expired | State::Failed => "unpaid",
@@ -192,7 +194,8 @@ impl TeaOrder {
     }
 
     fn is_open(&self) -> bool {
-        !self.order.state.is_settled() || self.log.is_empty()
+        let told = || self.log.iter().any(|line| line.event == "payment.captured");
+        !self.order.state.is_settled() || (self.order.state == State::Captured && !told())
     }
 
     fn image_url(&self) -> &'static str {

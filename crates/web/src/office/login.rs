@@ -28,9 +28,7 @@ impl Login {
 
     fn email_field(&self, l: Locale) -> Html {
         Field::new("email", "email", l.t("login-email"))
-            .kind("email")
             .auto("username")
-            .mode("email")
             .value(&self.email)
             .html()
     }

@@ -16,6 +16,10 @@ mod shops;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
+/// A tenth of a sale's CPU went into the system's allocator: see docs/performance.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Kessai (決済): a self-hosted payment hub for Japanese commerce.
 ///
 /// Start with `kessai demo`: everything in one process on this machine, nothing to configure.

@@ -39,10 +39,35 @@ impl Clock for SystemClock {
 /// The operating system's randomness.
 pub struct SystemEntropy;
 
+/// Longer wishes are keys and secrets: they are always asked of the system itself.
+const ID_DICE_MOST: usize = 16;
+
+thread_local! {
+    /// Randomness fetched ahead for ids: how much of it is used up, and the bytes.
+    static AHEAD: std::cell::RefCell<(usize, [u8; 512])> = const { std::cell::RefCell::new((512, [0; 512])) };
+}
+
+#[expect(clippy::disallowed_methods, reason = "these are the dice that everybody else is given")]
+fn ask_system(into: &mut [u8]) {
+    getrandom::fill(into).expect("the operating system has randomness");
+}
+
 impl Entropy for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "these are the dice that everybody else is given")]
+    /// An id takes ten bytes and a sale several ids: they come from 512 bytes fetched at once, each handed out once and erased.
     fn fill(&self, into: &mut [u8]) {
-        getrandom::fill(into).expect("the operating system has randomness");
+        if into.len() > ID_DICE_MOST {
+            return ask_system(into);
+        }
+        AHEAD.with_borrow_mut(|(used, ahead)| {
+            if *used + into.len() > ahead.len() {
+                ask_system(ahead);
+                *used = 0;
+            }
+            let taken = &mut ahead[*used..*used + into.len()];
+            into.copy_from_slice(taken);
+            taken.fill(0);
+            *used += into.len();
+        });
     }
 }
 
@@ -233,6 +258,19 @@ mod tests {
 
     fn ask(url: String) -> Request {
         Request { method: Method::Post, url, headers: vec![], body: Bytes::new(), timeout_ms: 2_000 }
+    }
+
+    #[test]
+    fn dice_thrown_ahead_are_never_handed_out_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..1_000 {
+            let mut dice = [0; 10];
+            SystemEntropy.fill(&mut dice);
+            assert!(seen.insert(dice));
+        }
+        let mut key = [0; 32];
+        SystemEntropy.fill(&mut key);
+        assert_ne!(key, [0; 32]);
     }
 
     #[tokio::test]

@@ -561,7 +561,8 @@ async fn instructions(
             deadline: payment.deadline_at,
             state: state_of(&payment),
             slip,
-            email: text("email"),
+            // No mail is sent by us, and whether the provider sends one is its affair.
+            email: None,
             order_number: payment.order_number.as_ref().map(ToString::to_string),
             return_url,
             status_url: format!("/instructions/{id}/status"),

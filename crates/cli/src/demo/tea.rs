@@ -104,6 +104,10 @@ struct TeaHouse {
     orders: Arc<Mutex<BTreeMap<String, Order>>>,
 }
 
+/// What the tea shop offers, of all that the hub could.
+const METHODS: [&str; 7] =
+    ["credit_card", "konbini", "paypay", "rakutenpay", "merpay", "bank_transfer", "pay_easy"];
+
 /// Lists no longer than this are kept.
 const ORDERS_MOST: usize = 2_000;
 
@@ -238,6 +242,7 @@ async fn buy(State(house): State<TeaHouse>, headers: HeaderMap, Form(wish): Form
         "line_items": [{"description": tea.name(locale), "quantity": quantity, "amount": tea.price,
                         "image": format!("{}{}", house.settings.url, kessai_web::asset_url(tea.image))}],
         "payment_data": {"external_order_num": number, "capture": "auto"},
+        "payment_types": METHODS,
         "metadata": {"product": tea.slug},
     });
     let (status, session) = match house.call(reqwest::Method::POST, "/sessions", Some(wanted)).await {

@@ -2,5 +2,6 @@
 mod compat;
 mod demo;
 mod kill;
+mod races;
 mod serve;
 mod world;

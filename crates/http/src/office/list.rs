@@ -28,7 +28,11 @@ pub(super) async fn show(State(app): State<App>, clerk: Clerk) -> Handled {
     let problem = |problem: Problem| clerk.refused(&problem);
     let shown = asked(&app, &clerk).await?;
     let narrowed = narrowed(&shown);
-    let sums = app.engine.office_sums(&clerk.shop, &narrowed).await.map_err(problem)?;
+    let sums = app
+        .engine
+        .office_sums(&clerk.shop, &narrowed)
+        .await
+        .map_err(problem)?;
     let leaf = Leaf::asked(&clerk.query, is_id);
     let engine = &app.engine;
     let mut found = engine

@@ -497,7 +497,22 @@ async fn the_timeline_tells_everything_but_the_card_number() {
     for secret in [GOOD_CARD, "sk_test", "\"123\"", "<b>"] {
         assert!(!page.text.contains(secret), "{secret}");
     }
-    std::fs::write("/tmp/payment.html", &page.text).unwrap();
+    let timeline = page
+        .text
+        .split("<ol class=\"timeline\">")
+        .nth(1)
+        .expect("a timeline");
+    let order = [
+        "<strong>Note<",
+        "<strong>Captured<",
+        "<strong>Authorization asked for<",
+    ]
+    .map(|text| {
+        timeline
+            .find(text)
+            .unwrap_or_else(|| panic!("{text} in {timeline}"))
+    });
+    assert!(order.is_sorted(), "the newest comes first: {order:?}");
 }
 
 #[tokio::test]

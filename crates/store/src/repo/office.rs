@@ -168,7 +168,9 @@ pub async fn office_sums(store: &dyn Store, shop: &str, filter: &OfficeFilter) -
 pub async fn payments_reach(store: &dyn Store, shop: &str) -> Result<Option<i64>, StoreError> {
     const SQL: &str = "SELECT created_at FROM payments WHERE shop_id=$1 AND id=\
                        (SELECT id FROM payments WHERE shop_id=$1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
-    let rows = store.query(SQL.into(), vec![shop.into(), SUMMED_MOST.into()]).await?;
+    let rows = store
+        .query(SQL.into(), vec![shop.into(), SUMMED_MOST.into()])
+        .await?;
     rows.first().map(|row| row.int(0)).transpose()
 }
 
@@ -251,12 +253,16 @@ pub async fn delivery_tally(
     shop: &str,
     with_delivered: bool,
 ) -> Result<DeliveryTally, StoreError> {
-    // One question per status: each is a range of the index of open deliveries.
-    const PENDING: &str = "SELECT CASE WHEN tries>0 THEN 1 ELSE 0 END, COUNT(*) FROM (SELECT tries FROM deliveries \
-                           WHERE shop_id=$1 AND status <> 'delivered' AND status='pending' ORDER BY event_id LIMIT $2) \
-                           AS d GROUP BY 1";
-    const DEAD: &str = "SELECT COUNT(*), MIN(created_at) FROM (SELECT created_at FROM deliveries \
-                        WHERE shop_id=$1 AND status <> 'delivered' AND status='dead' ORDER BY event_id LIMIT $2) AS d";
+    // The index of open deliveries finds the keys; SQLite would walk the whole table for more columns than it holds.
+    const PENDING: &str = "SELECT CASE WHEN d.tries>0 THEN 1 ELSE 0 END, COUNT(*) FROM \
+                           (SELECT shop_id,event_id,endpoint_id FROM deliveries WHERE shop_id=$1 \
+                           AND status <> 'delivered' AND status='pending' ORDER BY event_id LIMIT $2) AS o \
+                           JOIN deliveries d ON d.shop_id=o.shop_id AND d.event_id=o.event_id \
+                           AND d.endpoint_id=o.endpoint_id GROUP BY 1";
+    const DEAD: &str = "SELECT COUNT(*), MIN(d.created_at) FROM (SELECT shop_id,event_id,endpoint_id FROM deliveries \
+                        WHERE shop_id=$1 AND status <> 'delivered' AND status='dead' ORDER BY event_id LIMIT $2) AS o \
+                        JOIN deliveries d ON d.shop_id=o.shop_id AND d.event_id=o.event_id \
+                        AND d.endpoint_id=o.endpoint_id";
     const TAKEN: &str = "SELECT COUNT(*) FROM (SELECT status FROM deliveries WHERE shop_id=$1 AND status='delivered' \
                          LIMIT $2) AS d";
     let params = || vec![shop.into(), COUNTED_MOST.into()];
@@ -301,12 +307,21 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// What the index knows of it.
     const fn clause(self) -> &'static str {
         match self {
-            Self::Queued => " AND status <> 'delivered' AND status='pending' AND tries=0",
-            Self::Retrying => " AND status <> 'delivered' AND status='pending' AND tries>0",
+            Self::Queued | Self::Retrying => " AND status <> 'delivered' AND status='pending'",
             Self::Delivered => " AND status='delivered'",
             Self::Dead => " AND status <> 'delivered' AND status='dead'",
+        }
+    }
+
+    /// What only the row knows.
+    const fn rest(self) -> &'static str {
+        match self {
+            Self::Queued => " AND d.tries=0",
+            Self::Retrying => " AND d.tries>0",
+            Self::Delivered | Self::Dead => "",
         }
     }
 }
@@ -316,7 +331,7 @@ impl Standing {
 pub struct DeliveryFilter {
     /// Only these; all but cancelled ones when absent.
     pub standing: Option<Standing>,
-    /// Only events of this type, among the newest [`COUNTED_MOST`].
+    /// Only events of this type, among the next [`COUNTED_MOST`] deliveries.
     pub kind: Option<Box<str>>,
     /// Only events about this payment or customer.
     pub subject: Option<Box<str>>,
@@ -356,7 +371,8 @@ pub async fn office_deliveries(
             order
         }
     };
-    let looked_at = if filter.kind.is_some() {
+    let rest = filter.standing.map_or("", Standing::rest);
+    let looked_at = if filter.kind.is_some() || !rest.is_empty() {
         COUNTED_MOST
     } else {
         limit
@@ -365,24 +381,29 @@ pub async fn office_deliveries(
         &format!(" ORDER BY event_id {order}, endpoint_id {order} LIMIT ?"),
         looked_at,
     );
-    let inner = format!("SELECT {} FROM deliveries {}", DeliveryRow::COLUMNS, clause.sql);
+    let inner = format!(
+        "SELECT shop_id,event_id,endpoint_id FROM deliveries {}",
+        clause.sql
+    );
     let columns: Vec<String> = DeliveryRow::COLUMNS
         .split(',')
         .map(|column| format!("d.{column}"))
         .collect();
     let mut outer = Clause {
-        sql: String::new(),
+        sql: format!(" WHERE d.shop_id=$1{rest}"),
         params: clause.params,
     };
     if let Some(kind) = &filter.kind {
-        outer.add(" WHERE e.kind=?", kind.as_ref());
+        outer.add(" AND e.kind=?", kind.as_ref());
     }
     outer.add(
         &format!(" ORDER BY d.event_id {order}, d.endpoint_id {order} LIMIT ?"),
         limit,
     );
     let sql = format!(
-        "SELECT {},e.kind,e.subject_id FROM ({inner}) AS d JOIN events e ON e.shop_id=d.shop_id AND e.id=d.event_id{}",
+        "SELECT {},e.kind,e.subject_id FROM ({inner}) AS o JOIN deliveries d ON d.shop_id=o.shop_id \
+         AND d.event_id=o.event_id AND d.endpoint_id=o.endpoint_id \
+         JOIN events e ON e.shop_id=d.shop_id AND e.id=d.event_id{}",
         columns.join(","),
         outer.sql
     );

@@ -25,19 +25,20 @@ pub struct SqliteSettings {
     pub path: PathBuf,
     /// Page cache of the writer in MiB; a reader takes a quarter of it.
     pub cache_mib: u32,
-    /// The write-ahead log is copied into the file every so many pages.
+    /// The write-ahead log is copied into the file every so many pages. Larger saves work, because pages that change often are
+    /// copied once: 4000 took 8 % less CPU for each sale than SQLite's 1000. See docs/performance.md.
     pub checkpoint_pages: u32,
     /// Reader threads.
     pub readers: usize,
 }
 
 impl SqliteSettings {
-    /// The defaults: 64 MiB, 1000 pages, 2 readers.
+    /// The defaults: 64 MiB, 4000 pages, 2 readers.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         SqliteSettings {
             path: path.into(),
             cache_mib: 64,
-            checkpoint_pages: 1000,
+            checkpoint_pages: 4000,
             readers: 2,
         }
     }

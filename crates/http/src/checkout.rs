@@ -495,7 +495,11 @@ async fn where_now(app: &App, shop: &Shop, id: &str) -> Result<String, Problem> 
         Status::Pending | Status::Cancelled => format!("{page}?error=abandoned&method={}", payment.method),
         Status::Expired => format!("{page}?error=abandoned"),
         Status::Failed => {
-            let code = payment.body.state.failure().unwrap_or("other_error");
+            // A card comes back here from the bank's check only, and an inquiry says that it failed but not why.
+            let code = match payment.body.state.failure() {
+                None | Some("other_error") if payment.method.as_ref() == "credit_card" => "three_d_secure_failed",
+                code => code.unwrap_or("other_error"),
+            };
             format!("{page}?error={code}&method={}", payment.method)
         }
     })

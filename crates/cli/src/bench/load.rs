@@ -88,8 +88,6 @@ pub struct Wire {
     buffer: Vec<u8>,
     filled: usize,
     body: (usize, usize),
-    /// The connection's number.
-    pub number: usize,
     dice: u64,
 }
 
@@ -99,7 +97,7 @@ impl Wire {
         let stream = TcpStream::connect(address).await.context("connecting")?;
         stream.set_nodelay(true)?;
         let dice = number as u64 * 7_919 + 1;
-        Ok(Self { stream, buffer: vec![0; 16 << 10], filled: 0, body: (0, 0), number, dice })
+        Ok(Self { stream, buffer: vec![0; 16 << 10], filled: 0, body: (0, 0), dice })
     }
 
     /// A number below `most`, the same sequence in each run.

@@ -578,7 +578,7 @@ impl KomojuSandbox {
             let _ = write!(
                 body,
                 "<form class=\"stack\" method=\"post\"><label>{}<input type=\"password\" name=\"password\" autocomplete=\"off\" \
-                 inputmode=\"numeric\" required autofocus></label><p class=\"quiet\">{}</p><div><button>{}</button></div></form>",
+                 inputmode=\"numeric\" required></label><p class=\"quiet\">{}</p><div><button>{}</button></div></form>",
                 lang.say("パスワード", "Password"),
                 if lang.ja {
                     format!("{PASSWORD} で成功、それ以外は失敗します。")

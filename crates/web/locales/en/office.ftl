@@ -16,7 +16,7 @@ login-password = Password
 login-act = Sign in
 login-hint = Sign in to the demo with
 login-wrong = The user name or the password is not right.
-login-locked = After too many failures, signing in is paused for 15 minutes.
+login-locked = After too many failures, signing in is paused for a minute.
 login-ended = You were signed out after a while. Please sign in again.
 
 col-state = State

@@ -13,7 +13,7 @@ login-password = パスワード
 login-act = ログインする
 login-hint = デモのログイン情報
 login-wrong = ユーザー名かパスワードが違います。
-login-locked = 失敗が続いたため、15分のあいだログインを止めています。
+login-locked = 失敗が続いたため、1分のあいだログインを止めています。
 login-ended = 時間がたったため、ログアウトしました。もう一度ログインしてください。
 
 col-state = 状態

@@ -51,7 +51,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<()> {
     if config.webhooks.allow_private_addresses {
         report.note("webhooks may go to private addresses: whoever sets a shop's webhook can reach your network");
     }
-    let keys = match vault_keys(&config.vault.key_file) {
+    let keys = match vault_keys(&config.vault.key_file, false) {
         Ok(keys) => {
             report.good(&format!("vault: {} key(s)", keys.len()));
             keys

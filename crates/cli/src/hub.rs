@@ -176,12 +176,28 @@ async fn measure(store: &dyn Store, now: i64) -> Result<(), kessai_store::StoreE
     Ok(())
 }
 
-/// Reads the vault's keys from a file of 64 hex digits a line, newest first; makes the file with one key when it is missing.
+/// Reads the vault's keys for a database. A database without shops holds no secret yet: only then is a missing file made.
+///
+/// # Errors
+/// As [`vault_keys`].
+pub async fn vault_keys_for(store: &dyn Store, path: &Path) -> anyhow::Result<Vec<[u8; 32]>> {
+    let fresh = repo::shops(store, 1).await?.is_empty();
+    vault_keys(path, fresh)
+}
+
+/// Reads the vault's keys from a file of 64 hex digits a line, newest first; makes the file with one key when it is missing and `make`
+/// says so.
 ///
 /// # Errors
 /// When the file cannot be read or written, or a line is no key.
-pub fn vault_keys(path: &Path) -> anyhow::Result<Vec<[u8; 32]>> {
+pub fn vault_keys(path: &Path, make: bool) -> anyhow::Result<Vec<[u8; 32]>> {
     if !path.exists() {
+        anyhow::ensure!(
+            make,
+            "{} is missing. It holds the keys that open the secrets in this database: restore it from its backup, or copy it from \
+             another node",
+            path.display()
+        );
         let mut key = [0; 32];
         SystemEntropy.fill(&mut key);
         write_private(path, &format!("{}\n", hex::encode(key)))?;

@@ -51,7 +51,7 @@ enum Command {
     /// Add and list shops and their keys.
     #[command(subcommand)]
     Shop(shops::ShopCommand),
-    /// Forward a running hub's webhooks to your own machine, newest events included, and show each answer.
+    /// Forward a running hub's events to your own machine as webhooks, from now on, and show each answer.
     Listen(listen::ListenArgs),
     /// Make an event happen on a running hub in sandbox mode, such as payment.captured.
     Trigger(listen::TriggerArgs),

@@ -1,6 +1,6 @@
 //! `kessai serve`: the hub, for real.
 use crate::config::Config;
-use crate::hub::{Database, Hub, HubSettings, vault_keys};
+use crate::hub::{Database, Hub, HubSettings, vault_keys_for};
 use crate::real::{HttpTransport, Reach, SystemClock};
 use anyhow::Context as _;
 use kessai_engine::EngineSettings;
@@ -43,7 +43,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         clock: Arc::new(SystemClock::default()),
         transport: Arc::new(HttpTransport::new(Reach::Anywhere)?),
         private_webhooks: config.webhooks.allow_private_addresses,
-        vault_keys: vault_keys(&config.vault.key_file)?,
+        vault_keys: vault_keys_for(store.as_ref(), &config.vault.key_file).await?,
         engine: EngineSettings {
             public_url: config.public_url().into(),
             provider_timeout_ms: config.providers.timeout_ms,

@@ -1,5 +1,5 @@
 //! `kessai shop`: opens shops for business.
-use crate::hub::{Database, Hub, HubSettings, vault_keys};
+use crate::hub::{Database, Hub, HubSettings, vault_keys_for};
 use crate::real::{HttpTransport, Reach, SystemClock};
 use crate::sandbox::new_key;
 use anyhow::Context as _;
@@ -119,7 +119,7 @@ pub async fn run(command: ShopCommand) -> anyhow::Result<()> {
         clock: Arc::new(SystemClock::default()),
         transport: Arc::new(HttpTransport::new(Reach::Anywhere)?),
         private_webhooks: false,
-        vault_keys: vault_keys(&config.vault.key_file)?,
+        vault_keys: vault_keys_for(store.as_ref(), &config.vault.key_file).await?,
         engine: EngineSettings { public_url: config.public_url().into(), ..EngineSettings::default() },
     })?;
     let variable = |name: &str| std::env::var(name).with_context(|| format!("the environment variable {name}"));

@@ -199,6 +199,8 @@ pub enum Suspicion {
     UnexpectedRefund,
     /// Closed at the provider though paid here.
     ClosedAfterCapture,
+    /// What the provider shows carries another order number or name: it is not this payment.
+    OtherPayment,
 }
 
 impl Suspicion {
@@ -211,6 +213,7 @@ impl Suspicion {
             Self::OverRefund => "over_refund",
             Self::UnexpectedRefund => "unexpected_refund",
             Self::ClosedAfterCapture => "closed_after_capture",
+            Self::OtherPayment => "other_payment",
         }
     }
 }

@@ -12,6 +12,7 @@ mod change;
 pub mod customers;
 pub mod details;
 pub mod directory;
+mod fold;
 pub mod idempotency;
 pub mod inbox;
 mod locks;

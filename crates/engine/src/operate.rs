@@ -147,12 +147,12 @@ impl Engine {
             let session = self.session_of(&payment).await?;
             let mut draft = Draft::of(self, shop, payment.clone(), session);
             let mut problem = None;
+            if !matches!(outcome, Outcome::Unknown(_)) {
+                draft.payment.body.state.land(u32::try_from(row.n).expect("counted by us"));
+            }
             let status = match &outcome {
                 Outcome::Succeeded(view) | Outcome::Pending(view) => {
-                    draft.learn(view);
-                    if let Some(suspicion) = draft.fold(&attempt.purpose.facts(view), attempt.description.as_deref()) {
-                        draft.doubt(suspicion, view);
-                    }
+                    let _ = draft.take(view, attempt.purpose, attempt.description.as_deref());
                     AttemptStatus::Succeeded
                 }
                 Outcome::Declined(decline) => {

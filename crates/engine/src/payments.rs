@@ -4,12 +4,12 @@ use crate::details::{self, Details};
 use crate::directory::Shop;
 use crate::idempotency::{self, Answer, Halt, Idempotency};
 use crate::methods::{Route, check_amount};
-use crate::model::{AttemptBody, Hook, Metadata, Payment, PaymentBody, Session};
+use crate::model::{AttemptBody, Hook, Metadata, Payment, PaymentBody, Purpose, Session};
 use crate::problem::Problem;
 use crate::{Engine, vault, wire};
 use jiff::Timestamp;
 use kessai_core::attempt::AttemptStatus;
-use kessai_core::payment::{CaptureMode, Fact, InFlight, Operation, State, Status, Suspicion};
+use kessai_core::payment::{CaptureMode, Fact, InFlight, Operation, State, Status};
 use kessai_core::tax::{Tax, Totals};
 use kessai_core::{Currency, CustomerId, Money, PaymentId, Secret};
 use kessai_provider::port::{Authorize, Call, Instrument, Outcome, View};
@@ -313,11 +313,13 @@ impl Engine {
         for _ in 0..8 {
             let mut draft = Draft::of(self, shop, payment.clone(), session.clone());
             let mut problem = None;
+            if !matches!(outcome, Outcome::Unknown(_)) {
+                // Known from here on, so that the events of this very commit say so.
+                draft.payment.body.state.land(1);
+            }
             let status = match &outcome {
                 Outcome::Succeeded(view) | Outcome::Pending(view) => {
-                    draft.learn(view);
-                    if let Some(suspicion) = draft.fold(&view.facts(), None) {
-                        draft.doubt(suspicion, view);
+                    if draft.take(view, Purpose::Usual, None).is_some() {
                         problem = Some(Problem::new("other_error"));
                     }
                     if let (Outcome::Pending(_), Some(session)) = (&outcome, &mut draft.session)
@@ -524,54 +526,6 @@ impl Engine {
         match &payment.session {
             Some(id) => self.load_session(&payment.shop, id.as_str()).await,
             None => Ok(None),
-        }
-    }
-}
-
-impl Draft<'_> {
-    /// Takes over what a provider's view says besides facts: names, slip numbers, deadline, where to go.
-    pub(crate) fn learn(&mut self, view: &View) {
-        let public_url = self.public_url();
-        let payment = &mut self.payment;
-        if !view.reference.is_empty() {
-            payment.reference = Some(view.reference.clone());
-        }
-        if view.session.is_some() {
-            payment.body.provider_session = view.session.clone();
-        }
-        if view.deadline_at.is_some() && payment.status().is_open() {
-            payment.deadline_at = view.deadline_at;
-        }
-        for (name, value) in &view.details {
-            // How to pay a slip is said on a page of ours, whoever made the slip.
-            let value = match name.as_str() {
-                "type" => continue,
-                "instructions_url" => wire::instructions_url(&public_url, payment.id.as_str()).into(),
-                _ => value.clone(),
-            };
-            payment.body.details.insert(name.clone(), value);
-        }
-        if payment.status() == Status::Pending {
-            payment.body.next = view.next.clone();
-        }
-    }
-
-    /// A fresh view does not fit. Nothing is folded; a person sees it, and an authorization of the wrong amount is given up.
-    pub(crate) fn doubt(&mut self, suspicion: Suspicion, view: &View) {
-        tracing::error!(payment = %self.payment.id, kind = suspicion.as_str(), "the provider's books differ from ours");
-        let what = json!({
-            "ours": {"status": self.payment.status().as_str(), "total": self.payment.body.state.asked().minor(),
-                     "captured": self.payment.body.state.captured().minor()},
-            "theirs": {"status": view.status.as_str(), "total": view.total.minor(),
-                       "captured": view.captured.map(Money::minor), "reference": view.reference},
-        });
-        self.discrepancy(suspicion.as_str(), what);
-        if suspicion == Suspicion::AmountMismatch && self.payment.status() == Status::Pending {
-            self.fold(&[Fact::Failed { code: "other_error".into() }], None);
-            let job = crate::settle::Unwind { payment: self.payment.id.clone() };
-            let id = format!("{}u", self.payment.id);
-            let now = self.now();
-            self.job(kessai_jobs::NewJob::new::<Engine, _>(&self.shop.id, id, now, &job));
         }
     }
 }

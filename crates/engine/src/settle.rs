@@ -1,7 +1,7 @@
 //! What becomes of unknown outcomes and of payments that wait: the provider is asked, at widening intervals, until the end is known.
 use crate::change::{Committed, Draft};
 use crate::directory::Shop;
-use crate::idempotency::{self, Answer, Idempotency};
+use crate::idempotency::{Answer, Idempotency};
 use crate::model::{AttemptBody, Payment, Purpose, Session, attempt_body};
 use crate::operate::{Act, Operating, send};
 use crate::payments::payment_answer;
@@ -71,8 +71,8 @@ pub(crate) fn next_look(payment: &Payment, looks: u32, now: Timestamp) -> Timest
 enum Settled {
     /// The end is known and written down.
     Yes,
-    /// Ask again.
-    NotYet(String),
+    /// Ask again: why, and since when the attempt has been open.
+    NotYet(String, Timestamp),
 }
 
 #[async_trait]
@@ -84,8 +84,8 @@ impl Job<Engine> for SettleAttempt {
         let shop = engine.shop_of_job(&lease.shop).await?;
         match engine.settle_attempt(&shop, self.payment.as_str(), self.attempt).await {
             Ok(Settled::Yes) => Ok(Done::Finished),
-            Ok(Settled::NotYet(why)) => {
-                let age = engine.now().duration_since(created(&self.payment)).as_secs();
+            Ok(Settled::NotYet(why, since)) => {
+                let age = engine.now().duration_since(since).as_secs();
                 metrics::gauge!("kessai_unknown_attempt_age_seconds", "shop" => shop.id.to_string())
                     .set(u32::try_from(age.clamp(0, i64::from(u32::MAX))).unwrap_or(u32::MAX));
                 if age > ASKED_FOR_S {
@@ -142,15 +142,6 @@ fn retry(problem: Problem) -> JobError {
     JobError::Retry(problem.message.into_owned())
 }
 
-/// When a payment was made, from its id.
-fn created(payment: &PaymentId) -> Timestamp {
-    let value = payment.as_str().bytes().fold(0_u128, |value, digit| {
-        let digit = if digit.is_ascii_digit() { digit - b'0' } else { digit.wrapping_sub(b'a') + 10 };
-        value.wrapping_mul(36).wrapping_add(u128::from(digit))
-    });
-    Timestamp::from_millisecond(i64::try_from(value >> 80).unwrap_or(0)).unwrap_or(Timestamp::MIN)
-}
-
 impl Engine {
     pub(crate) async fn shop_of_job(&self, id: &str) -> Result<std::sync::Arc<Shop>, JobError> {
         match self.shop(id).await {
@@ -176,7 +167,7 @@ impl Engine {
                 let attempt = flight.attempt;
                 match self.settle_in_turn(shop, id, attempt).await? {
                     Settled::Yes => continue,
-                    Settled::NotYet(_) => return Ok(payment),
+                    Settled::NotYet(..) => return Ok(payment),
                 }
             }
             let Some(view) = self.inquire(shop, &payment).await? else {
@@ -198,11 +189,7 @@ impl Engine {
         let before = payment.clone();
         let session = self.session_of(&payment).await?;
         let mut draft = Draft::of(self, shop, payment, session);
-        draft.learn(view);
-        let suspicion = draft.fold(&view.facts(), None);
-        if let Some(suspicion) = suspicion {
-            draft.doubt(suspicion, view);
-        }
+        let suspicion = draft.take(view, Purpose::Usual, None);
         if suspicion.is_none() && draft.payment == before {
             return Ok(Some(before));
         }
@@ -240,7 +227,7 @@ impl Engine {
         })?;
         let view = match self.inquire(shop, &payment).await {
             Ok(view) => view,
-            Err(problem) => return Ok(Settled::NotYet(problem.message.into_owned())),
+            Err(problem) => return Ok(Settled::NotYet(problem.message.into_owned(), instant(row.created_at))),
         };
         body.inquiries += 1;
         let now = self.now();
@@ -248,6 +235,8 @@ impl Engine {
         let operation = row.operation.clone();
         let session = self.session_of(&payment).await?;
         let mut draft = Draft::of(self, shop, payment, session);
+        // When its end turns out not to be known yet, the draft is thrown away.
+        draft.payment.body.state.land(n);
         let amount = body.totals.total();
         let end = match &view {
             None if operation.as_ref() == Operation::Authorize.as_str() => {
@@ -259,12 +248,8 @@ impl Engine {
             }
             None => None,
             Some(view) => {
-                draft.learn(view);
                 let before = draft.payment.body.state.clone();
-                let suspicion = draft.fold(&body.purpose.facts(view), body.description.as_deref());
-                if let Some(suspicion) = suspicion {
-                    draft.doubt(suspicion, view);
-                }
+                let _ = draft.take(view, body.purpose, body.description.as_deref());
                 if took_effect(operation.as_ref(), view, &before, amount) {
                     Some(AttemptStatus::Succeeded)
                 } else {
@@ -273,7 +258,7 @@ impl Engine {
             }
         };
         let Some(status) = end else {
-            return Ok(Settled::NotYet("the provider shows no trace of it yet".into()));
+            return Ok(Settled::NotYet("the provider shows no trace of it yet".into(), instant(row.created_at)));
         };
         body.note = Some(format!("settled by inquiry {}: {}", body.inquiries, status.as_str()).into());
         if let (Operation::Authorize, Some(session)) = (parse(&operation), &mut draft.session)
@@ -296,7 +281,7 @@ impl Engine {
                     .increment(1);
                 Ok(Settled::Yes)
             }
-            Committed::Refused(_) | Committed::Stale => Ok(Settled::NotYet("the payment changed meanwhile".into())),
+            Committed::Refused(_) | Committed::Stale => Ok(Settled::NotYet("the payment changed meanwhile".into(), instant(row.created_at))),
         }
     }
 
@@ -480,7 +465,7 @@ fn parse(operation: &str) -> Operation {
 fn unhex(text: &str) -> Option<Idempotency> {
     let bytes = hex::decode(text).ok()?;
     let (hash, fingerprint) = bytes.split_at_checked(16)?;
-    Some(idempotency::Idempotency { hash: hash.try_into().ok()?, fingerprint: fingerprint.try_into().ok()? })
+    Some(Idempotency::known(hash.try_into().ok()?, fingerprint.try_into().ok()?))
 }
 
 /// Rows that expired are taken away, hour by hour.

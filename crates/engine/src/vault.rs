@@ -72,6 +72,12 @@ impl Vault {
         self.keys.iter().map(|key| hex::encode(&hmac_sha256(&key.proof, what.as_bytes())[..16])).collect()
     }
 
+    /// Fingerprints of `bytes` that say nothing to who lacks the keys, newest key first.
+    pub fn prints(&self, bytes: &[u8]) -> Vec<[u8; 16]> {
+        let print = |key: &Key| hmac_sha256(&key.proof, bytes)[..16].try_into().expect("half of 32");
+        self.keys.iter().map(print).collect()
+    }
+
     /// Opens what was sealed for `place`.
     ///
     /// # Errors
@@ -136,6 +142,16 @@ mod tests {
         let old = Vault::new(&[[1; 32]], dice()).seal("p", "x");
         assert_eq!(Vault::new(&[[2; 32], [1; 32]], dice()).open("p", &old).unwrap().expose(), "x");
         assert_eq!(Vault::new(&[[2; 32]], dice()).open("p", &old).unwrap_err(), VaultError::UnknownKey);
+    }
+
+    #[test]
+    fn fingerprints_differ_by_content_and_by_key_and_survive_a_rotation() {
+        let old = Vault::new(&[[1; 32]], dice());
+        let rotated = Vault::new(&[[2; 32], [1; 32]], dice());
+        assert_eq!(old.prints(b"a"), old.prints(b"a"));
+        assert_ne!(old.prints(b"a"), old.prints(b"b"));
+        assert_ne!(rotated.prints(b"a")[0], old.prints(b"a")[0]);
+        assert_eq!(rotated.prints(b"a")[1], old.prints(b"a")[0]);
     }
 
     #[test]

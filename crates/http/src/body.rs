@@ -52,7 +52,7 @@ impl FromRequest<App> for Asked {
             .get("x-komoju-idempotency")
             .filter(|_| parts.method == Method::POST)
         {
-            Some(key) => Some(Idempotency::new(
+            Some(key) => Some(app.engine.idempotency(
                 key.as_bytes(),
                 parts.method.as_str(),
                 parts.uri.path(),

@@ -13,7 +13,7 @@ use kessai_core::session::SessionStatus;
 use kessai_engine::model::{Payment, Session};
 use kessai_engine::payments::Source;
 use kessai_engine::sessions::{PaySession, return_to};
-use kessai_engine::{Idempotency, Problem, Shop};
+use kessai_engine::{Problem, Shop};
 use kessai_store::repo;
 use kessai_web::checkout::{Checkout, Entered, FieldError, Line, Method, Terms, TokenEndpoint};
 use kessai_web::errors::ErrorBanner;
@@ -367,7 +367,7 @@ async fn pay_form(app: &App, shop: &Shop, id: &str, body: &[u8]) -> Response {
     let path = format!("/sessions/{id}/pay");
     let print = kessai_engine::vault::sha256(body);
     let attempt = format!("form-{}-{}", text("attempt"), hex::encode(&print[..8]));
-    let Ok(key) = Idempotency::new(attempt.as_bytes(), "POST", &path, body) else {
+    let Ok(key) = app.engine.idempotency(attempt.as_bytes(), "POST", &path, body) else {
         return try_again(id, "bad_request", method, None);
     };
     let token = text("token");
@@ -476,12 +476,18 @@ async fn come_back(
 async fn where_now(app: &App, shop: &Shop, id: &str) -> Result<String, Problem> {
     let page = format!("/sessions/{id}");
     let (session, payment) = app.engine.session(shop, id).await?;
-    let Some(payment) = payment else { return Ok(page) };
-    // A provider that does not answer now is asked again by the watch; the shopper waits on a page of ours.
-    let payment = match app.engine.refresh(shop, payment.id.as_str()).await {
-        Ok(payment) => payment,
-        Err(problem) if problem.status() >= 500 => payment,
-        Err(problem) => return Err(problem),
+    let payment = match payment {
+        // A provider that does not answer now is asked again by the watch; the shopper waits on a page of ours.
+        Some(payment) => match app.engine.refresh(shop, payment.id.as_str()).await {
+            Ok(payment) => payment,
+            Err(problem) if problem.status() >= 500 => payment,
+            Err(problem) => return Err(problem),
+        },
+        // A notification was faster than the shopper: the session has let go of what failed, but they are owed the reason.
+        None => match last_try(app, shop, id).await? {
+            Some(payment) => payment,
+            None => return Ok(page),
+        },
     };
     let back = || match &session.body.return_url {
         Some(_) => return_to("", &session),
@@ -503,6 +509,16 @@ async fn where_now(app: &App, shop: &Shop, id: &str) -> Result<String, Problem> 
             format!("{page}?error={code}&method={}", payment.method)
         }
     })
+}
+
+/// The newest payment that was begun in a session.
+async fn last_try(app: &App, shop: &Shop, id: &str) -> Result<Option<Payment>, Problem> {
+    let filter = repo::PaymentFilter { session: Some(id.into()), ..repo::PaymentFilter::default() };
+    let rows = repo::payments(app.engine.store().as_ref(), &shop.id, &filter, 0, 1).await?;
+    match rows.first() {
+        Some(row) => app.engine.payment(shop, &row.id).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn changed(state: &str, redirect: Option<String>, terminal: bool) -> Response {
@@ -555,7 +571,6 @@ async fn instructions(
             Some(session) => session.body.return_url.as_ref().map(|_| return_to("", session)),
             None => payment.body.return_url.as_ref().map(ToString::to_string),
         };
-        let text = |name: &str| payment.body.details.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
         let view = Instructions {
             frame: frame(&app, &shop, here.clone()),
             payment_id: id.clone(),

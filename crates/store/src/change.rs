@@ -14,7 +14,8 @@ pub const MAX_CHANGE_BYTES: usize = 64 << 20;
 pub enum Guard {
     /// Insert this row; refused on any unique clash.
     Insert(&'static Table, Vec<Value>),
-    /// Replace the whole row where the key matches and the version column equals `expected`.
+    /// Replace the whole row (but its `created_at`, which is written once) where the key matches and the version column equals
+    /// `expected`.
     Update {
         /// The table; it must have a version column.
         table: &'static Table,
@@ -39,7 +40,7 @@ pub enum Guard {
 pub enum Op {
     /// Insert this row; a clash is [`StoreError::Constraint`].
     Insert(&'static Table, Vec<Value>),
-    /// Replace the whole row with this key. Does nothing when there is none: use a guard where that matters.
+    /// Replace the whole row with this key (but its `created_at`). Does nothing when there is none: use a guard where that matters.
     Update(&'static Table, Vec<Value>),
     /// Delete the row with this key, if there is one.
     Delete(&'static Table, Vec<Value>),

@@ -55,6 +55,14 @@ impl Table {
         &self.columns[self.key..]
     }
 
+    /// What an update sets, with each column's position: all beside the key but `created_at`, which is written once. An index that
+    /// holds it is then left alone. (A last column stays, so that a statement has as many markers as a row has values.)
+    pub(crate) fn updated_columns(&self) -> impl Iterator<Item = (usize, &'static Column)> {
+        let last = self.columns.len() - 1;
+        let beside = self.columns.iter().enumerate().skip(self.key);
+        beside.filter(move |(at, column)| column.name != "created_at" || *at == last)
+    }
+
     /// The version column's name.
     pub(crate) fn version_name(&self) -> Result<&'static str, StoreError> {
         self.version

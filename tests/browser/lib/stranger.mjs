@@ -88,12 +88,12 @@ export class Stranger {
   }
 
   /** Keeps what is seen, and checks what must hold of every page. */
-  async shot(name) {
+  async shot(name, { fullPage = true } = {}) {
     const { page } = this;
     await page.waitForLoadState();
     await page.evaluate(() => document.fonts.ready);
     const file = `${this.story}-${String(++this.step).padStart(2, "0")}-${name}.png`;
-    await page.screenshot({ path: join(SHOTS, file), fullPage: true, animations: "disabled" });
+    await page.screenshot({ path: join(SHOTS, file), fullPage, animations: "disabled" });
     const seen = await page.evaluate(() => ({
       lang: document.documentElement.lang,
       title: document.title,

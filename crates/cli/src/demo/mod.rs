@@ -3,7 +3,7 @@ mod seed;
 mod tea;
 
 use crate::control::{Control, ControlFile, kept_lead};
-use crate::hub::{Database, Hub, HubSettings, vault_keys, write_private};
+use crate::hub::{Database, Hub, HubSettings, vault_keys_for, write_private};
 use crate::observe::LogFormat;
 use crate::real::{HttpTransport, Reach, SystemClock, SystemEntropy};
 use crate::sandbox::{keep_notifying, komoju, new_key};
@@ -160,7 +160,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
         clock: clock.clone(),
         transport,
         private_webhooks: true,
-        vault_keys: vault_keys(&args.data.join("kessai.key"))?,
+        vault_keys: vault_keys_for(store.as_ref(), &args.data.join("kessai.key")).await?,
         engine: EngineSettings { public_url: hub_url.as_str().into(), ..EngineSettings::default() },
     })?;
     let shop = open_shop(&hub.engine, store.as_ref(), &mut remembered, &sandbox_url).await?;

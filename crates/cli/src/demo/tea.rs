@@ -373,8 +373,12 @@ impl TeaHouse {
         let now = self.settings.clock.now();
         self.change(|orders| {
             let Some(order) = orders.get_mut(number) else { return };
-            let another = order.payment.as_deref() != payment["id"].as_str();
-            if rank(status) < rank(&order.status) && !(another && order.status == "failed") {
+            // A later payment takes an earlier one's place, until one of them is paid; ids sort by time.
+            let news = match (order.payment.as_deref(), payment["id"].as_str()) {
+                (Some(known), Some(id)) if known != id => rank(&order.status) < 4 && (known < id || rank(status) >= 4),
+                _ => rank(status) >= rank(&order.status),
+            };
+            if !news {
                 return;
             }
             order.status = status.into();

@@ -76,6 +76,7 @@ fn serve_refuses_a_database_that_is_newer_than_it_knows() {
             .unwrap()
     };
     assert!(kessai(&["migrate"]).status.success());
+    std::fs::write(data.path().join("kessai.key"), "00".repeat(32)).unwrap();
     let doctor = kessai(&["doctor"]);
     assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));
     let settings = kessai_store::SqliteSettings::new(&database);

@@ -52,9 +52,8 @@ pub(super) fn generate(table: &Table, verb: Verb) -> String {
         .collect::<Vec<_>>()
         .join(" AND ");
     let set = table
-        .other_columns()
-        .iter()
-        .map(|c| format!("{0} = u.{0}", c.name))
+        .updated_columns()
+        .map(|(_, c)| format!("{0} = u.{0}", c.name))
         .collect::<Vec<_>>()
         .join(", ");
     let version = table.version.map_or("", |i| table.columns[i].name);

@@ -59,9 +59,9 @@ fn generate(table: &Table, verb: Verb) -> String {
         .map(|(n, c)| format!("{} = ?{n}", c.name))
         .collect::<Vec<_>>()
         .join(" AND ");
-    let set = (table.key + 1..)
-        .zip(table.other_columns())
-        .map(|(n, c)| format!("{} = ?{n}", c.name))
+    let set = table
+        .updated_columns()
+        .map(|(at, c)| format!("{} = ?{}", c.name, at + 1))
         .collect::<Vec<_>>()
         .join(", ");
     let version = table.version.map_or("", |i| table.columns[i].name);

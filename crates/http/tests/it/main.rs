@@ -7,6 +7,7 @@ mod bodies;
 mod doors;
 mod idempotency;
 mod life;
+mod money;
 mod lists;
 mod noise;
 mod office;

@@ -1,0 +1,112 @@
+//! Money that does not go as it was asked to: lost replies, late facts, other people's payments.
+use crate::world::{GOOD_CARD, World};
+use kessai_provider::transport::Method;
+use serde_json::{Value, json};
+
+fn card(amount: i64, capture: bool) -> Value {
+    json!({"amount": amount, "currency": "JPY", "tax": 0, "capture": capture,
+           "payment_details": {"type": "credit_card", "number": GOOD_CARD, "month": 12, "year": 2039}})
+}
+
+async fn made(world: &World, body: Value) -> String {
+    world.post("/payments", body).await.ok().str("/id").to_owned()
+}
+
+#[tokio::test]
+async fn events_and_answers_are_the_same_bytes_and_show_no_operation_that_is_over() {
+    let world = World::new().await;
+    let answer = world.post_under("k", "/payments", card(1_000, true)).await.ok();
+    let again = world.post_under("k", "/payments", card(1_000, true)).await.ok();
+    assert_eq!(answer.text, again.text);
+    let list = world.get("/events").await.ok();
+    let event = list.body["data"].as_array().unwrap().iter().find(|e| e["type"] == "payment.captured").unwrap().clone();
+    assert_eq!(event["data"], answer.body);
+    assert!(event["data"].get("operation").is_none());
+}
+
+#[tokio::test]
+async fn a_refund_whose_reply_is_lost_says_so_and_is_settled_by_inquiry_once() {
+    let world = World::new().await;
+    let id = made(&world, card(3_000, true)).await;
+    world.fault(json!({"operation": "payments.refund", "kind": "lose_after", "remaining": 1}));
+    let unknown = world.post_under("r", &format!("/payments/{id}/refund"), json!({"amount": 1_000})).await;
+    assert_eq!((unknown.status, unknown.str("/operation")), (202, "refund_pending"));
+    assert_eq!(unknown.int("/amount_refunded"), 0, "nothing is claimed");
+    world.post(&format!("/payments/{id}/refund"), json!({})).await.refused(409, "conflict");
+    world.advance(3_600).await;
+    let now = world.get(&format!("/payments/{id}")).await.ok();
+    assert_eq!((now.str("/status"), now.int("/amount_refunded")), ("captured", 1_000));
+    assert!(now.body.get("operation").is_none());
+    assert_eq!(world.books(&id).await, [3_000, 3_000, 1_000, 0]);
+    let same = world.post_under("r", &format!("/payments/{id}/refund"), json!({"amount": 1_000})).await;
+    assert_eq!(same.text, unknown.text, "same key, same answer, for ever");
+    world.post(&format!("/payments/{id}/refund"), json!({})).await.ok();
+    assert_eq!(world.books(&id).await, [3_000, 3_000, 3_000, 0]);
+}
+
+#[tokio::test]
+async fn a_capture_that_never_arrived_frees_the_payment_for_another_try() {
+    let world = World::new().await;
+    let id = made(&world, card(3_000, false)).await;
+    world.fault(json!({"operation": "payments.capture", "kind": "lose_before", "remaining": 1}));
+    let unknown = world.post(&format!("/payments/{id}/capture"), json!({})).await;
+    assert_eq!((unknown.status, unknown.str("/status")), (202, "authorized"));
+    world.advance(120).await;
+    world.post(&format!("/payments/{id}/capture"), json!({})).await.refused(409, "conflict");
+    world.advance(3_600).await;
+    world.post(&format!("/payments/{id}/capture"), json!({})).await.ok();
+    assert_eq!(world.books(&id).await, [3_000, 3_000, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_lost_refund_of_an_old_payment_is_not_taken_for_an_old_doubt() {
+    let world = World::new().await;
+    let id = made(&world, card(3_000, true)).await;
+    world.advance(40 * 86_400).await;
+    world.fault(json!({"operation": "payments.refund", "kind": "lose_before", "remaining": 1}));
+    world.post(&format!("/payments/{id}/refund"), json!({})).await;
+    world.advance(3_600).await;
+    let open = world.get("/discrepancies").await.ok();
+    assert_eq!(open.body["data"].as_array().map(Vec::len), Some(0), "{}", open.text);
+    world.post(&format!("/payments/{id}/refund"), json!({})).await.ok();
+}
+
+#[tokio::test]
+async fn a_payment_that_carries_another_order_number_at_the_provider_is_not_believed() {
+    let world = World::new().await;
+    let wallet = json!({"amount": 1_000, "currency": "JPY", "tax": 0, "return_url": "https://shop.example/",
+                        "payment_details": {"type": "paypay"}});
+    let id = made(&world, wallet).await;
+    let reference = world.payment(&id).await.reference.unwrap();
+    world.control(
+        Method::Post,
+        &format!("payments/{reference}/edit"),
+        json!({"status": "captured", "external_order_num": "0000000000000000000000000_1", "event": "payment.captured"}),
+    );
+    world.advance(600).await;
+    assert_eq!(world.status(&id).await, "pending", "somebody else's money pays nothing here");
+    let open = world.get("/discrepancies").await.ok();
+    let kinds: Vec<&str> = open.body["data"].as_array().unwrap().iter().filter_map(|d| d["kind"].as_str()).collect();
+    assert!(kinds.contains(&"other_payment"), "{}", open.text);
+}
+
+#[tokio::test]
+async fn an_authorization_that_turns_up_after_the_end_is_given_up_at_the_provider_and_shown_to_a_person() {
+    let world = World::new().await;
+    let id = made(&world, card(2_000, false)).await;
+    let path = format!("/payments/{id}/cancel");
+    world.post(&path, json!({})).await.ok();
+    let reference = world.payment(&id).await.reference.unwrap();
+    world.control(
+        Method::Post,
+        &format!("payments/{reference}/edit"),
+        json!({"status": "authorized", "event": "payment.authorized"}),
+    );
+    world.advance(600).await;
+    assert_eq!(world.status(&id).await, "cancelled", "a late fact never moves a payment backwards");
+    let there = world.control(Method::Get, &format!("payments/{reference}"), Value::Null);
+    assert_eq!(there["status"], "cancelled");
+    let open = world.get("/discrepancies").await.ok();
+    let kinds: Vec<&str> = open.body["data"].as_array().unwrap().iter().filter_map(|d| d["kind"].as_str()).collect();
+    assert_eq!(kinds, ["late_authorization"]);
+}

@@ -3,7 +3,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
 }
 
 /// Which of our crates each of our crates builds on, as cargo sees it; development dependencies apart.
@@ -13,7 +16,11 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
     let packages = metadata["packages"].as_array().expect("packages");
     packages
@@ -31,7 +38,11 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 fn ours(needs: &BTreeSet<String>) -> BTreeSet<&str> {
-    needs.iter().map(String::as_str).filter(|name| name.starts_with("kessai")).collect()
+    needs
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.starts_with("kessai"))
+        .collect()
 }
 
 #[test]
@@ -42,9 +53,21 @@ fn arrows_between_crates_never_turn_back() {
         ("kessai-provider-komoju", &["kessai-core", "kessai-provider"]),
         ("kessai-store", &["kessai-core"]),
         ("kessai-jobs", &["kessai-core", "kessai-store"]),
-        ("kessai-engine", &["kessai-core", "kessai-jobs", "kessai-provider", "kessai-store"]),
+        (
+            "kessai-engine",
+            &["kessai-core", "kessai-jobs", "kessai-provider", "kessai-store"],
+        ),
         ("kessai-web", &["kessai-core"]),
-        ("kessai-http", &["kessai-core", "kessai-engine", "kessai-provider", "kessai-store", "kessai-web"]),
+        (
+            "kessai-http",
+            &[
+                "kessai-core",
+                "kessai-engine",
+                "kessai-provider",
+                "kessai-store",
+                "kessai-web",
+            ],
+        ),
         (
             "kessai",
             &[
@@ -67,7 +90,10 @@ fn arrows_between_crates_never_turn_back() {
             panic!("{name} is new: draw its arrows here and in ARCHITECTURE.md");
         };
         for need in ours(&needs) {
-            assert!(allowed.contains(&need), "{name} must not know {need}: see ARCHITECTURE.md, \"The arrows\"");
+            assert!(
+                allowed.contains(&need),
+                "{name} must not know {need}: see ARCHITECTURE.md, \"The arrows\""
+            );
         }
     }
 }
@@ -94,9 +120,15 @@ fn database_drivers_stay_in_the_store_and_axum_in_the_doors() {
 
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        for entry in std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+        {
             if entry.is_dir() {
-                if entry.file_name().is_none_or(|name| name != "target" && name != "node_modules") {
+                if entry
+                    .file_name()
+                    .is_none_or(|name| name != "target" && name != "node_modules")
+                {
                     walk(&entry, found);
                 }
             } else if entry.extension().is_some_and(|end| end == "rs") {
@@ -112,7 +144,13 @@ fn sources() -> Vec<(PathBuf, String)> {
 
 #[test]
 fn engine_and_doors_never_name_a_provider() {
-    let names = ["\"komoju\"", "\"atone\"", "\"levica\"", "\"gmopg\"", "provider_komoju"];
+    let names = [
+        "\"komoju\"",
+        "\"atone\"",
+        "\"levica\"",
+        "\"gmopg\"",
+        "provider_komoju",
+    ];
     for (path, text) in sources() {
         let shown = path.display().to_string();
         let product = shown.contains("/engine/src/") || shown.contains("/http/src/");
@@ -122,17 +160,29 @@ fn engine_and_doors_never_name_a_provider() {
         // Tests at the foot of a file may use any provider.
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-            assert!(!names.iter().any(|name| line.contains(name)), "{shown} names a provider: {line}");
+            assert!(
+                !names.iter().any(|name| line.contains(name)),
+                "{shown} names a provider: {line}"
+            );
         }
     }
 }
 
 #[test]
 fn no_loose_ends_in_the_code() {
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!("), concat!("unimpl", "emented!(")];
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("to", "do!("),
+        concat!("unimpl", "emented!("),
+    ];
     for (path, text) in sources() {
         for mark in marks {
-            assert!(!text.contains(mark), "{}: {mark}: finish it, or write it into docs/", path.display());
+            assert!(
+                !text.contains(mark),
+                "{}: {mark}: finish it, or write it into docs/",
+                path.display()
+            );
         }
     }
 }

@@ -100,9 +100,17 @@ impl Office {
         let path = &self.password_file;
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let password = text.trim();
-        anyhow::ensure!(password.chars().count() >= 8, "{}: a password has at least eight characters", path.display());
+        anyhow::ensure!(
+            password.chars().count() >= 8,
+            "{}: a password has at least eight characters",
+            path.display()
+        );
         let (shop, user) = (self.shop.clone(), self.user.clone());
-        Ok(Some(kessai_http::office::Login { shop, user, password: kessai_core::Secret::new(password) }))
+        Ok(Some(kessai_http::office::Login {
+            shop,
+            user,
+            password: kessai_core::Secret::new(password),
+        }))
     }
 }
 
@@ -123,10 +131,14 @@ impl Config {
     ///
     /// # Errors
     /// Names the file and the key that is wrong.
-    pub fn load(path: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> anyhow::Result<Self> {
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<Self> {
         let mut table: toml::Table = DEFAULT.parse().context("config.default.toml")?;
         if let Some(path) = path {
-            let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
             let given: toml::Table = text.parse().with_context(|| path.display().to_string())?;
             for (section, values) in given {
                 match (table.get_mut(&section), values) {
@@ -136,7 +148,10 @@ impl Config {
             }
         }
         for (name, text) in environment {
-            let Some((section, key)) = name.strip_prefix("KESSAI_").and_then(|rest| rest.split_once("__")) else {
+            let Some((section, key)) = name
+                .strip_prefix("KESSAI_")
+                .and_then(|rest| rest.split_once("__"))
+            else {
                 continue;
             };
             let (section, key) = (section.to_lowercase(), key.to_lowercase());
@@ -151,9 +166,18 @@ impl Config {
         }
         let config: Self = table.try_into().context("the configuration")?;
         let url = url::Url::parse(&config.server.public_url).context("server.public_url")?;
-        anyhow::ensure!(matches!(url.scheme(), "http" | "https"), "server.public_url must be http or https");
-        anyhow::ensure!((1_000..=120_000).contains(&config.providers.timeout_ms), "providers.timeout_ms: 1000 to 120000");
-        anyhow::ensure!((1_000..=60_000).contains(&config.webhooks.timeout_ms), "webhooks.timeout_ms: 1000 to 60000");
+        anyhow::ensure!(
+            matches!(url.scheme(), "http" | "https"),
+            "server.public_url must be http or https"
+        );
+        anyhow::ensure!(
+            (1_000..=120_000).contains(&config.providers.timeout_ms),
+            "providers.timeout_ms: 1000 to 120000"
+        );
+        anyhow::ensure!(
+            (1_000..=60_000).contains(&config.webhooks.timeout_ms),
+            "webhooks.timeout_ms: 1000 to 60000"
+        );
         Ok(config)
     }
 
@@ -189,6 +213,9 @@ mod tests {
     #[test]
     fn the_environment_overrides_a_single_setting() {
         let set = [("KESSAI_PROVIDERS__TIMEOUT_MS".to_owned(), "5000".to_owned())];
-        assert_eq!(Config::load(None, set.into_iter()).unwrap().providers.timeout_ms, 5_000);
+        assert_eq!(
+            Config::load(None, set.into_iter()).unwrap().providers.timeout_ms,
+            5_000
+        );
     }
 }

@@ -63,7 +63,10 @@ impl ControlFile {
     pub fn find(data: &Path) -> anyhow::Result<Self> {
         let path = Self::path(data);
         let text = std::fs::read_to_string(&path).with_context(|| {
-            format!("no running hub left {}; start `kessai demo`, or name its folder with --data", path.display())
+            format!(
+                "no running hub left {}; start `kessai demo`, or name its folder with --data",
+                path.display()
+            )
         })?;
         serde_json::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))
     }
@@ -81,12 +84,25 @@ pub struct Control {
 
 impl Control {
     /// A control door. `moved` is called whenever the clock was moved.
-    pub fn new(clock: Arc<SystemClock>, token: &str, data: &Path, moved: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { clock, token: Arc::new(Secret::new(token)), lead: Arc::new(data.join("clock")), moved }
+    pub fn new(
+        clock: Arc<SystemClock>,
+        token: &str,
+        data: &Path,
+        moved: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        Self {
+            clock,
+            token: Arc::new(Secret::new(token)),
+            lead: Arc::new(data.join("clock")),
+            moved,
+        }
     }
 
     fn allows(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let given = headers
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let given = given.strip_prefix("Bearer ").unwrap_or_default();
         kessai_engine::vault::same(given.as_bytes(), self.token.expose().as_bytes())
     }
@@ -94,7 +110,10 @@ impl Control {
 
 /// How far the clock of a data folder is ahead, in microseconds.
 pub fn kept_lead(data: &Path) -> i64 {
-    std::fs::read_to_string(data.join("clock")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    std::fs::read_to_string(data.join("clock"))
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 /// The door's routes.
@@ -112,9 +131,15 @@ struct Advance {
 
 async fn show(State(control): State<Control>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
     if !control.allows(&headers) {
-        return (StatusCode::UNAUTHORIZED, Json(json!({"error": "the token is in control.json"})));
+        return (
+            StatusCode::UNAUTHORIZED,
+            Json(json!({"error": "the token is in control.json"})),
+        );
     }
-    (StatusCode::OK, Json(json!({"now": control.clock.now().to_string()})))
+    (
+        StatusCode::OK,
+        Json(json!({"now": control.clock.now().to_string()})),
+    )
 }
 
 async fn advance(
@@ -123,7 +148,10 @@ async fn advance(
     Json(by): Json<Advance>,
 ) -> (StatusCode, Json<Value>) {
     if !control.allows(&headers) {
-        return (StatusCode::UNAUTHORIZED, Json(json!({"error": "the token is in control.json"})));
+        return (
+            StatusCode::UNAUTHORIZED,
+            Json(json!({"error": "the token is in control.json"})),
+        );
     }
     if !(0..=5 * 366 * 86_400).contains(&by.seconds) {
         let error = json!({"error": "seconds must be from 0 to five years; the clock never goes back"});
@@ -134,7 +162,10 @@ async fn advance(
         tracing::error!(%error, "the clock's lead could not be kept");
     }
     (control.moved)();
-    (StatusCode::OK, Json(json!({"now": control.clock.now().to_string()})))
+    (
+        StatusCode::OK,
+        Json(json!({"now": control.clock.now().to_string()})),
+    )
 }
 
 /// Runs `kessai clock …` against a running hub.
@@ -145,7 +176,9 @@ pub async fn run(command: ClockCommand) -> anyhow::Result<()> {
     let (running, seconds) = match &command {
         ClockCommand::Show { running } => (running, None),
         ClockCommand::Advance { by, running } => {
-            let span: jiff::Span = by.parse().with_context(|| format!("{by} is no duration; try 3d or 12h"))?;
+            let span: jiff::Span = by
+                .parse()
+                .with_context(|| format!("{by} is no duration; try 3d or 12h"))?;
             let total = span
                 .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
                 .with_context(|| format!("{by} is no duration; try 3d or 12h"))?;
@@ -153,7 +186,10 @@ pub async fn run(command: ClockCommand) -> anyhow::Result<()> {
         }
     };
     let found = ControlFile::find(&running.data)?;
-    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).no_proxy().build()?;
+    let client = reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(10))
+        .no_proxy()
+        .build()?;
     let url = format!("{}/control/clock", found.hub);
     let request = match seconds {
         None => client.get(url),
@@ -162,7 +198,10 @@ pub async fn run(command: ClockCommand) -> anyhow::Result<()> {
             .header("content-type", "application/json")
             .body(json!({"seconds": seconds}).to_string()),
     };
-    let reply = request.header("authorization", format!("Bearer {}", found.token)).send().await?;
+    let reply = request
+        .header("authorization", format!("Bearer {}", found.token))
+        .send()
+        .await?;
     let status = reply.status();
     let body: Value = serde_json::from_str(&reply.text().await?)?;
     anyhow::ensure!(status.is_success(), "the hub said no: {body}");

@@ -49,7 +49,9 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<()> {
         report.bad("server.public_url is not https: browsers would send what shoppers type in the clear");
     }
     if config.webhooks.allow_private_addresses {
-        report.note("webhooks may go to private addresses: whoever sets a shop's webhook can reach your network");
+        report.note(
+            "webhooks may go to private addresses: whoever sets a shop's webhook can reach your network",
+        );
     }
     let keys = match vault_keys(&config.vault.key_file, false) {
         Ok(keys) => {
@@ -61,7 +63,10 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<()> {
             anyhow::bail!("without the vault's keys nothing else can be examined");
         }
     };
-    let store = match Database::parse(&config.store.database).open(Migrate::Refuse).await {
+    let store = match Database::parse(&config.store.database)
+        .open(Migrate::Refuse)
+        .await
+    {
         Ok(store) => {
             report.good("database: opens, in this version's shape");
             store
@@ -78,7 +83,10 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<()> {
         transport: transport.clone(),
         private_webhooks: config.webhooks.allow_private_addresses,
         vault_keys: keys,
-        engine: EngineSettings { public_url: config.public_url().into(), ..EngineSettings::default() },
+        engine: EngineSettings {
+            public_url: config.public_url().into(),
+            ..EngineSettings::default()
+        },
     })?;
     let shops = repo::shops(store.as_ref(), 1_000).await?;
     if shops.is_empty() {
@@ -89,7 +97,10 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<()> {
             Ok(Some(shop)) => shop,
             Ok(None) => continue,
             Err(_) => {
-                report.bad(&format!("{}: its secrets cannot be opened with the vault's keys", row.name));
+                report.bad(&format!(
+                    "{}: its secrets cannot be opened with the vault's keys",
+                    row.name
+                ));
                 continue;
             }
         };
@@ -97,10 +108,17 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<()> {
             report.bad(&format!("{}: no provider account", shop.name));
         }
         for (id, account) in &shop.accounts {
-            let Some(provider) = hub.engine.provider(id) else { continue };
+            let Some(provider) = hub.engine.provider(id) else {
+                continue;
+            };
             let now = hub.engine.now();
             let call = Call::new(account.clone(), "doctor", transport.clone(), 10_000, now);
-            let zero = kessai_core::tax::Totals { amount: 0, tax: 0, fee: 0, currency: kessai_core::Currency::JPY };
+            let zero = kessai_core::tax::Totals {
+                amount: 0,
+                tax: 0,
+                fee: 0,
+                currency: kessai_core::Currency::JPY,
+            };
             let handle = Handle {
                 key: "kessai-doctor".into(),
                 reference: None,
@@ -110,19 +128,30 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<()> {
             };
             match provider.inquire(&call, &handle).await {
                 Ok(_) => report.good(&format!("{}: {id} answers and takes the key", shop.name)),
-                Err(InquiryError::Refused(why)) => report.bad(&format!("{}: {id} refuses the key: {why}", shop.name)),
+                Err(InquiryError::Refused(why)) => {
+                    report.bad(&format!("{}: {id} refuses the key: {why}", shop.name))
+                }
                 Err(error) => report.bad(&format!("{}: {id}: {error}", shop.name)),
             }
             if account.secret("webhook_secret").is_empty() {
-                report.bad(&format!("{}: {id} has no webhook secret: its notifications cannot be believed", shop.name));
+                report.bad(&format!(
+                    "{}: {id} has no webhook secret: its notifications cannot be believed",
+                    shop.name
+                ));
             }
         }
         if shop.endpoints.iter().all(|endpoint| !endpoint.enabled) {
-            report.note(&format!("{}: no webhook endpoint is on; the shop will not hear of payments", shop.name));
+            report.note(&format!(
+                "{}: no webhook endpoint is on; the shop will not hear of payments",
+                shop.name
+            ));
         }
         let (unsettled, _) = repo::unsettled_attempts(store.as_ref(), &shop.id).await?;
         if unsettled > 0 {
-            report.note(&format!("{}: {unsettled} attempt(s) are being settled by inquiry", shop.name));
+            report.note(&format!(
+                "{}: {unsettled} attempt(s) are being settled by inquiry",
+                shop.name
+            ));
         }
     }
     store.close().await;

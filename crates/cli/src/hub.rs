@@ -43,13 +43,16 @@ impl Database {
         let settings = match self {
             Self::Sqlite(path) => {
                 if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+                    std::fs::create_dir_all(folder)
+                        .with_context(|| format!("creating {}", folder.display()))?;
                 }
                 Settings::Sqlite(SqliteSettings::new(path))
             }
             Self::Postgres(url) => Settings::Postgres(PgSettings::new(url)),
         };
-        kessai_store::open(&settings, migrate).await.context("opening the database")
+        kessai_store::open(&settings, migrate)
+            .await
+            .context("opening the database")
     }
 }
 
@@ -84,7 +87,11 @@ impl Hub {
     /// When the network cannot be set up.
     pub fn new(settings: HubSettings) -> anyhow::Result<Self> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let reach = if settings.private_webhooks { Reach::Anywhere } else { Reach::PublicOnly };
+        let reach = if settings.private_webhooks {
+            Reach::Anywhere
+        } else {
+            Reach::PublicOnly
+        };
         let engine = Engine::new(Parts {
             store: settings.store.clone(),
             clock: settings.clock.clone(),
@@ -95,7 +102,11 @@ impl Hub {
             vault: Vault::new(&settings.vault_keys, entropy),
             settings: settings.engine,
         });
-        Ok(Self { engine: Arc::new(engine), clock: settings.clock, store: settings.store })
+        Ok(Self {
+            engine: Arc::new(engine),
+            clock: settings.clock,
+            store: settings.store,
+        })
     }
 
     /// The runner that knows every job of the hub.
@@ -117,7 +128,9 @@ impl Hub {
         let wake = self.engine.wake();
         tokio::spawn(async move {
             runner
-                .keep_running(stop, wake, |ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms))))
+                .keep_running(stop, wake, |ms| {
+                    Box::pin(tokio::time::sleep(Duration::from_millis(ms)))
+                })
                 .await;
         })
     }
@@ -145,7 +158,13 @@ impl Hub {
     /// When the store cannot be written.
     pub async fn queue_recurring(&self) -> anyhow::Result<()> {
         let job = NewJob::new::<Engine, _>("hub", "housekeeping", self.clock.now(), &Housekeeping {});
-        let _ = self.store.commit(ChangeSet { guards: vec![job.guard()], ops: vec![] }).await?;
+        let _ = self
+            .store
+            .commit(ChangeSet {
+                guards: vec![job.guard()],
+                ops: vec![],
+            })
+            .await?;
         Ok(())
     }
 }
@@ -226,7 +245,9 @@ pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let mut file = options.open(path).with_context(|| format!("writing {}", path.display()))?;
+    let mut file = options
+        .open(path)
+        .with_context(|| format!("writing {}", path.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(())

@@ -63,14 +63,31 @@ struct Api {
 
 impl Api {
     fn new(base: &str, key: &str) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
-        Ok(Self { client, base: format!("{}/api/v1", base.trim_end_matches('/')), key: key.to_owned() })
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            client,
+            base: format!("{}/api/v1", base.trim_end_matches('/')),
+            key: key.to_owned(),
+        })
     }
 
-    async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> anyhow::Result<(u16, Value)> {
-        let mut request = self.client.request(method, format!("{}{path}", self.base)).basic_auth(&self.key, Some(""));
+    async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .basic_auth(&self.key, Some(""));
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
         }
         let reply = request.send().await.context("the hub does not answer")?;
         let status = reply.status().as_u16();
@@ -88,7 +105,9 @@ pub async fn listen(args: ListenArgs) -> anyhow::Result<()> {
         (Some(hub), Some(key)) => (hub, key),
         (None, key) => {
             let found = ControlFile::find(&args.running.data)?;
-            let key = key.or(found.secret_key).context("which shop? give --secret-key")?;
+            let key = key
+                .or(found.secret_key)
+                .context("which shop? give --secret-key")?;
             (found.hub, key)
         }
         (Some(_), None) => anyhow::bail!("give --secret-key with --hub"),
@@ -101,11 +120,16 @@ pub async fn listen(args: ListenArgs) -> anyhow::Result<()> {
     let mut first = true;
     let mut forwarded = 0;
     loop {
-        let (status, page) = api.call(reqwest::Method::GET, "/events?per_page=100", None).await?;
+        let (status, page) = api
+            .call(reqwest::Method::GET, "/events?per_page=100", None)
+            .await?;
         anyhow::ensure!(status == 200, "the hub said no: {page}");
         let events = page["data"].as_array().cloned().unwrap_or_default();
         for event in events.iter().rev() {
-            let (id, kind) = (event["id"].as_str().unwrap_or_default(), event["type"].as_str().unwrap_or_default());
+            let (id, kind) = (
+                event["id"].as_str().unwrap_or_default(),
+                event["type"].as_str().unwrap_or_default(),
+            );
             if !seen.insert(id.to_owned()) || first {
                 continue;
             }
@@ -145,14 +169,20 @@ pub async fn listen(args: ListenArgs) -> anyhow::Result<()> {
 /// When no hub runs here, or it refuses.
 pub async fn trigger(args: TriggerArgs) -> anyhow::Result<()> {
     let found = ControlFile::find(&args.running.data)?;
-    let key = found.secret_key.context("the hub that runs here has no shop for this")?;
+    let key = found
+        .secret_key
+        .context("the hub that runs here has no shop for this")?;
     let api = Api::new(&found.hub, &key)?;
     let card = |number: &str| {
         json!({"type": "credit_card", "number": number, "month": 12, "year": 2039,
                "verification_value": "123", "name": "TRIGGER TEST"})
     };
     let manual = matches!(args.event.as_str(), "payment.authorized" | "payment.cancelled");
-    let number = if args.event == "payment.failed" { "4123111111111059" } else { "4111111111111111" };
+    let number = if args.event == "payment.failed" {
+        "4123111111111059"
+    } else {
+        "4111111111111111"
+    };
     let body = json!({"amount": args.amount, "currency": "JPY", "tax": 0, "capture": !manual,
                       "payment_details": card(number)});
     let (status, made) = api.call(reqwest::Method::POST, "/payments", Some(body)).await?;
@@ -170,9 +200,11 @@ pub async fn trigger(args: TriggerArgs) -> anyhow::Result<()> {
             let half = json!({"amount": (args.amount / 2).max(1)});
             Some((reqwest::Method::POST, format!("/payments/{id}/refund"), half))
         }
-        "payment.updated" => {
-            Some((reqwest::Method::PATCH, format!("/payments/{id}"), json!({"description": "triggered"})))
-        }
+        "payment.updated" => Some((
+            reqwest::Method::PATCH,
+            format!("/payments/{id}"),
+            json!({"description": "triggered"}),
+        )),
         _ => None,
     };
     if let Some((method, path, body)) = then {

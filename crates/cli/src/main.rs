@@ -82,7 +82,10 @@ struct RunningArgs {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let ended = runtime.block_on(run(cli));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     match ended {
@@ -100,7 +103,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Migrate(args) => {
-            let store = hub::Database::parse(&args.database).open(kessai_store::Migrate::Apply).await?;
+            let store = hub::Database::parse(&args.database)
+                .open(kessai_store::Migrate::Apply)
+                .await?;
             store.close().await;
             println!("The database is in this version's shape.");
             Ok(())

@@ -44,7 +44,9 @@ pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> an
                 .with_http()
                 .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
                 .build()?;
-            let resource = opentelemetry_sdk::Resource::builder().with_service_name("kessai").build();
+            let resource = opentelemetry_sdk::Resource::builder()
+                .with_service_name("kessai")
+                .build();
             Some(
                 opentelemetry_sdk::trace::SdkTracerProvider::builder()
                     .with_batch_exporter(exporter)
@@ -54,7 +56,9 @@ pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> an
         }
     };
     let spans = traces.as_ref().map(|traces| {
-        tracing_opentelemetry::layer().with_tracer(traces.tracer("kessai")).with_filter(EnvFilter::new("info"))
+        tracing_opentelemetry::layer()
+            .with_tracer(traces.tracer("kessai"))
+            .with_filter(EnvFilter::new("info"))
     });
     let lines = match format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
@@ -71,12 +75,20 @@ pub fn start(filter: &str, format: LogFormat, otlp_endpoint: Option<&str>) -> an
             .with_filter(filter)
             .boxed(),
     };
-    tracing_subscriber::registry().with(lines).with(spans).try_init()?;
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(spans)
+        .try_init()?;
     let handle = metrics_exporter_prometheus::PrometheusBuilder::new()
         .set_buckets_for_metric(
             metrics_exporter_prometheus::Matcher::Suffix("_seconds".into()),
-            &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+            &[
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            ],
         )?
         .install_recorder()?;
-    Ok(Observing { traces, metrics: Arc::new(move || handle.render()) })
+    Ok(Observing {
+        traces,
+        metrics: Arc::new(move || handle.render()),
+    })
 }

@@ -29,7 +29,10 @@ impl SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is given")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that everybody else is given"
+    )]
     fn now(&self) -> Timestamp {
         let ahead = SignedDuration::from_micros(self.ahead_us.load(Ordering::SeqCst));
         Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX)
@@ -47,7 +50,10 @@ thread_local! {
     static AHEAD: std::cell::RefCell<(usize, [u8; 512])> = const { std::cell::RefCell::new((512, [0; 512])) };
 }
 
-#[expect(clippy::disallowed_methods, reason = "these are the dice that everybody else is given")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "these are the dice that everybody else is given"
+)]
 fn ask_system(into: &mut [u8]) {
     getrandom::fill(into).expect("the operating system has randomness");
 }
@@ -131,7 +137,10 @@ impl reqwest::dns::Resolve for PublicResolver {
         let host = name.as_str().to_owned();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let public: Vec<SocketAddr> = found.into_iter().filter(|address| is_public(address.ip())).collect();
+            let public: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|address| is_public(address.ip()))
+                .collect();
             if public.is_empty() {
                 return Err(format!("{host} has no public address").into());
             }
@@ -156,7 +165,10 @@ impl HttpTransport {
         if reach == Reach::PublicOnly {
             builder = builder.dns_resolver(Arc::new(PublicResolver));
         }
-        Ok(Self { client: builder.build()?, reach })
+        Ok(Self {
+            client: builder.build()?,
+            reach,
+        })
     }
 
     /// A host given as an address is never resolved, so it is looked at here.
@@ -228,13 +240,21 @@ impl Transport for HttpTransport {
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| TransportFault::Lost(words(e)))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|e| TransportFault::Lost(words(e)))?
+        {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_REPLY_BYTES {
                 return Err(TransportFault::Lost("the reply is too large".into()));
             }
         }
-        Ok(Reply { status, headers, body: Bytes::from(body) })
+        Ok(Reply {
+            status,
+            headers,
+            body: Bytes::from(body),
+        })
     }
 }
 
@@ -245,9 +265,24 @@ mod tests {
     #[test]
     fn addresses_inside_any_house_are_not_public() {
         for private in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1",
-            "fd00::1", "fe80::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "224.0.0.1",
-            "255.255.255.255", "198.18.0.1", "2001:db8::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "2001:db8::1",
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
@@ -257,7 +292,13 @@ mod tests {
     }
 
     fn ask(url: String) -> Request {
-        Request { method: Method::Post, url, headers: vec![], body: Bytes::new(), timeout_ms: 2_000 }
+        Request {
+            method: Method::Post,
+            url,
+            headers: vec![],
+            body: Bytes::new(),
+            timeout_ms: 2_000,
+        }
     }
 
     #[test]
@@ -279,9 +320,18 @@ mod tests {
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let transport = HttpTransport::new(Reach::PublicOnly).unwrap();
-        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"] {
+        for host in [
+            "127.0.0.1",
+            "localhost",
+            "[::ffff:127.0.0.1]",
+            "2130706433",
+            "0x7f.1",
+        ] {
             let sent = transport.send(ask(format!("http://{host}:{port}/"))).await;
-            assert!(matches!(sent, Err(TransportFault::NotSent(_))), "{host}: {sent:?}");
+            assert!(
+                matches!(sent, Err(TransportFault::NotSent(_))),
+                "{host}: {sent:?}"
+            );
         }
         assert!(listener.accept().is_err(), "nobody called");
     }

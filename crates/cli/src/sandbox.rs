@@ -118,7 +118,11 @@ pub fn keep_notifying(
             let sending = due.into_iter().map(|notice| {
                 let (sandbox, clock, transport) = (sandbox.clone(), clock.clone(), transport.clone());
                 async move {
-                    let status = transport.send(notice.request).await.ok().map(|reply| reply.status);
+                    let status = transport
+                        .send(notice.request)
+                        .await
+                        .ok()
+                        .map(|reply| reply.status);
                     sandbox.noticed(&notice.id, status, clock.now());
                 }
             });
@@ -140,7 +144,9 @@ pub fn keep_notifying(
 pub async fn run(args: SandboxArgs) -> anyhow::Result<()> {
     let ProviderName::Komoju = args.provider;
     let observing = crate::observe::start("info", LogFormat::Text, None)?;
-    let listener = tokio::net::TcpListener::bind(args.listen).await.context("listening")?;
+    let listener = tokio::net::TcpListener::bind(args.listen)
+        .await
+        .context("listening")?;
     let url = format!("http://{}", listener.local_addr()?);
     let secret_key = args.secret_key.unwrap_or_else(|| new_key("sk_test_"));
     let publishable_key = args.publishable_key.unwrap_or_else(|| new_key("pk_test_"));
@@ -151,7 +157,10 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(Reach::Anywhere)?);
     let notifying = keep_notifying(sandbox.clone(), clock.clone(), transport, stopped.clone());
-    println!("{}", json!({"komoju": {"url": url, "secret_key": secret_key, "publishable_key": publishable_key}}));
+    println!(
+        "{}",
+        json!({"komoju": {"url": url, "secret_key": secret_key, "publishable_key": publishable_key}})
+    );
     let router = kessai_http::sandbox_router(sandbox, clock);
     crate::serve::until_stopped(listener, router, stop).await?;
     let _ = notifying.await;

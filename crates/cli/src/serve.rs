@@ -36,7 +36,11 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.server.listen)
         .await
         .with_context(|| format!("listening on {}", config.server.listen))?;
-    let migrate = if config.store.migrate { Migrate::Apply } else { Migrate::Refuse };
+    let migrate = if config.store.migrate {
+        Migrate::Apply
+    } else {
+        Migrate::Refuse
+    };
     let store = Database::parse(&config.store.database).open(migrate).await?;
     let hub = Hub::new(HubSettings {
         store: store.clone(),

@@ -73,18 +73,35 @@ pub async fn add(
 ) -> anyhow::Result<NewShop> {
     let id = engine.add_shop(name, name, live, settings).await.map_err(said)?;
     let (secret_key, publishable_key) = keys;
-    engine.add_key(&id, KeyKind::Secret, &secret_key).await.map_err(said)?;
-    engine.add_key(&id, KeyKind::Publishable, &publishable_key).await.map_err(said)?;
+    engine
+        .add_key(&id, KeyKind::Secret, &secret_key)
+        .await
+        .map_err(said)?;
+    engine
+        .add_key(&id, KeyKind::Publishable, &publishable_key)
+        .await
+        .map_err(said)?;
     engine.set_account(&id, "komoju", komoju).await.map_err(said)?;
-    Ok(NewShop { id, secret_key, publishable_key })
+    Ok(NewShop {
+        id,
+        secret_key,
+        publishable_key,
+    })
 }
 
 /// KOMOJU's account from its parts.
 pub fn komoju_account(url: &str, secret: &str, publishable: &str, webhook: &str) -> NewAccount {
-    let secrets = [("secret_key", secret), ("publishable_key", publishable), ("webhook_secret", webhook)];
+    let secrets = [
+        ("secret_key", secret),
+        ("publishable_key", publishable),
+        ("webhook_secret", webhook),
+    ];
     NewAccount {
         base_url: url.trim_end_matches('/').into(),
-        secrets: secrets.into_iter().map(|(name, value)| (name.into(), Secret::new(value))).collect(),
+        secrets: secrets
+            .into_iter()
+            .map(|(name, value)| (name.into(), Secret::new(value)))
+            .collect(),
         settings: BTreeMap::new(),
     }
 }
@@ -95,8 +112,13 @@ pub fn komoju_account(url: &str, secret: &str, publishable: &str, webhook: &str)
 /// When the configuration is wrong or the database cannot be opened.
 pub async fn run(command: ShopCommand) -> anyhow::Result<()> {
     let (ShopCommand::Add { config, .. } | ShopCommand::List { config }) = &command;
-    let config = crate::config::Config::load(crate::serve::config_file(config.clone()).as_deref(), std::env::vars())?;
-    let store = Database::parse(&config.store.database).open(Migrate::Apply).await?;
+    let config = crate::config::Config::load(
+        crate::serve::config_file(config.clone()).as_deref(),
+        std::env::vars(),
+    )?;
+    let store = Database::parse(&config.store.database)
+        .open(Migrate::Apply)
+        .await?;
     let ShopCommand::Add {
         name,
         live,
@@ -120,9 +142,13 @@ pub async fn run(command: ShopCommand) -> anyhow::Result<()> {
         transport: Arc::new(HttpTransport::new(Reach::Anywhere)?),
         private_webhooks: false,
         vault_keys: vault_keys_for(store.as_ref(), &config.vault.key_file).await?,
-        engine: EngineSettings { public_url: config.public_url().into(), ..EngineSettings::default() },
+        engine: EngineSettings {
+            public_url: config.public_url().into(),
+            ..EngineSettings::default()
+        },
     })?;
-    let variable = |name: &str| std::env::var(name).with_context(|| format!("the environment variable {name}"));
+    let variable =
+        |name: &str| std::env::var(name).with_context(|| format!("the environment variable {name}"));
     let account = komoju_account(
         &komoju_url,
         &variable(&komoju_secret_key_env)?,

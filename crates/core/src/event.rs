@@ -43,8 +43,16 @@ mod tests {
         let steps = [
             Step::Authorized,
             Step::Captured { amount },
-            Step::Refunded { reference: "r".into(), amount, whole: false },
-            Step::Refunded { reference: "r".into(), amount, whole: true },
+            Step::Refunded {
+                reference: "r".into(),
+                amount,
+                whole: false,
+            },
+            Step::Refunded {
+                reference: "r".into(),
+                amount,
+                whole: true,
+            },
             Step::Cancelled,
             Step::Expired,
             Step::Failed { code: "x".into() },

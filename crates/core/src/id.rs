@@ -60,7 +60,11 @@ pub fn random_text(length: usize, entropy: &dyn Entropy) -> String {
     while text.len() < length {
         entropy.fill(&mut dice);
         // 252 is the largest multiple of 36 in a byte: the rest is thrown away so that no letter is likelier.
-        text.extend(dice.iter().filter(|b| **b < 252).map(|b| DIGITS[usize::from(*b % 36)] as char));
+        text.extend(
+            dice.iter()
+                .filter(|b| **b < 252)
+                .map(|b| DIGITS[usize::from(*b % 36)] as char),
+        );
     }
     text.truncate(length);
     text
@@ -189,7 +193,11 @@ mod tests {
         assert!(earlier < later);
         for id in [&earlier, &later] {
             assert_eq!(id.as_str().len(), 25);
-            assert!(id.as_str().bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()));
+            assert!(
+                id.as_str()
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+            );
         }
     }
 
@@ -197,7 +205,10 @@ mod tests {
     fn the_next_id_sorts_right_after() {
         assert_eq!(next_text("a9"), "aa");
         assert_eq!(next_text("azz"), "b00");
-        assert!(floor("2026-01-01T00:00:00Z".parse().unwrap()) <= new_text("2026-01-01T00:00:00Z".parse().unwrap(), &Fixed(0)));
+        assert!(
+            floor("2026-01-01T00:00:00Z".parse().unwrap())
+                <= new_text("2026-01-01T00:00:00Z".parse().unwrap(), &Fixed(0))
+        );
     }
 
     #[test]

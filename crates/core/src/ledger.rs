@@ -42,17 +42,32 @@ pub fn postings(step: &Step, fee: Money) -> Vec<Posting> {
         Step::Captured { amount } => {
             let (taken, fee) = (amount.minor(), fee.minor().min(amount.minor()));
             let mut lines = vec![
-                Posting { account: Account::Provider, amount: taken },
-                Posting { account: Account::Sales, amount: fee - taken },
+                Posting {
+                    account: Account::Provider,
+                    amount: taken,
+                },
+                Posting {
+                    account: Account::Sales,
+                    amount: fee - taken,
+                },
             ];
             if fee != 0 {
-                lines.push(Posting { account: Account::MethodFees, amount: -fee });
+                lines.push(Posting {
+                    account: Account::MethodFees,
+                    amount: -fee,
+                });
             }
             lines
         }
         Step::Refunded { amount, .. } => vec![
-            Posting { account: Account::Refunds, amount: amount.minor() },
-            Posting { account: Account::Provider, amount: -amount.minor() },
+            Posting {
+                account: Account::Refunds,
+                amount: amount.minor(),
+            },
+            Posting {
+                account: Account::Provider,
+                amount: -amount.minor(),
+            },
         ],
         Step::Authorized | Step::Cancelled | Step::Expired | Step::Failed { .. } => Vec::new(),
     }

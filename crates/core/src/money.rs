@@ -49,7 +49,11 @@ impl FromStr for Currency {
 
     /// Reads a code in either case.
     fn from_str(text: &str) -> Result<Self, UnknownCurrency> {
-        Self::ALL.iter().copied().find(|c| c.code().eq_ignore_ascii_case(text)).ok_or(UnknownCurrency)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|c| c.code().eq_ignore_ascii_case(text))
+            .ok_or(UnknownCurrency)
     }
 }
 
@@ -148,7 +152,10 @@ impl Money {
         if self.currency == other.currency {
             Ok(())
         } else {
-            Err(MoneyError::CurrencyMismatch { left: self.currency, right: other.currency })
+            Err(MoneyError::CurrencyMismatch {
+                left: self.currency,
+                right: other.currency,
+            })
         }
     }
 }
@@ -160,7 +167,14 @@ impl fmt::Display for Money {
             return write!(f, "{} {}", self.minor, self.currency);
         }
         let unit = 10_i64.pow(exponent);
-        write!(f, "{}.{:0width$} {}", self.minor / unit, self.minor % unit, self.currency, width = exponent as usize)
+        write!(
+            f,
+            "{}.{:0width$} {}",
+            self.minor / unit,
+            self.minor % unit,
+            self.currency,
+            width = exponent as usize
+        )
     }
 }
 
@@ -181,7 +195,10 @@ mod tests {
     #[test]
     fn currencies_do_not_mix() {
         let dollar = Money::new(100, Currency::USD).expect("in range");
-        assert!(matches!(yen(1).checked_add(dollar), Err(MoneyError::CurrencyMismatch { .. })));
+        assert!(matches!(
+            yen(1).checked_add(dollar),
+            Err(MoneyError::CurrencyMismatch { .. })
+        ));
         assert!(yen(1).exceeds(dollar).is_err());
     }
 
@@ -195,6 +212,9 @@ mod tests {
     #[test]
     fn amounts_print_in_their_currencys_digits() {
         assert_eq!(yen(1_000).to_string(), "1000 JPY");
-        assert_eq!(Money::new(1_005, Currency::USD).expect("in range").to_string(), "10.05 USD");
+        assert_eq!(
+            Money::new(1_005, Currency::USD).expect("in range").to_string(),
+            "10.05 USD"
+        );
     }
 }

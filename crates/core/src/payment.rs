@@ -351,7 +351,9 @@ impl State {
     pub fn authorized(&self) -> Money {
         match self.status {
             Status::Authorized | Status::Captured | Status::Refunded => self.asked,
-            Status::Pending | Status::Cancelled | Status::Expired | Status::Failed => Money::zero(self.asked.currency()),
+            Status::Pending | Status::Cancelled | Status::Expired | Status::Failed => {
+                Money::zero(self.asked.currency())
+            }
         }
     }
 
@@ -372,7 +374,9 @@ impl State {
 
     /// What could still be returned.
     pub fn refundable(&self) -> Money {
-        self.captured.checked_sub(self.refunded()).expect("refunded ≤ captured")
+        self.captured
+            .checked_sub(self.refunded())
+            .expect("refunded ≤ captured")
     }
 
     /// The operation that has not been answered yet.
@@ -391,9 +395,14 @@ impl State {
     /// [`Refused`] says what stood in the way; nothing has changed.
     pub fn permit(&self, command: Command) -> Result<Money, Refused> {
         let operation = command.operation();
-        let no = Refused::Status { status: self.status, operation };
+        let no = Refused::Status {
+            status: self.status,
+            operation,
+        };
         let waits = || match &self.in_flight {
-            Some(flight) => Err(Refused::InFlight { operation: flight.operation }),
+            Some(flight) => Err(Refused::InFlight {
+                operation: flight.operation,
+            }),
             None => Ok(()),
         };
         match command {
@@ -415,7 +424,11 @@ impl State {
                     waits()?;
                     Ok(self.asked)
                 }
-                Status::Captured | Status::Cancelled | Status::Expired | Status::Refunded | Status::Failed => Err(no),
+                Status::Captured
+                | Status::Cancelled
+                | Status::Expired
+                | Status::Refunded
+                | Status::Failed => Err(no),
             },
             Command::Refund { amount } => match self.status {
                 Status::Captured => {
@@ -443,7 +456,11 @@ impl State {
 
     /// Notes that the operation's end is known. Does nothing when it was known already.
     pub fn land(&mut self, attempt: u32) {
-        if self.in_flight.as_ref().is_some_and(|flight| flight.attempt == attempt) {
+        if self
+            .in_flight
+            .as_ref()
+            .is_some_and(|flight| flight.attempt == attempt)
+        {
             self.in_flight = None;
         }
     }
@@ -477,8 +494,12 @@ impl State {
             Status::Pending => Folded::Suspect(Suspicion::AmountMismatch),
             // Captured implies authorized: the report was merely slow.
             Status::Authorized | Status::Captured | Status::Refunded if amount == self.asked => Folded::Known,
-            Status::Authorized | Status::Captured | Status::Refunded => Folded::Suspect(Suspicion::AmountMismatch),
-            Status::Cancelled | Status::Expired | Status::Failed => Folded::Suspect(Suspicion::LateAuthorization),
+            Status::Authorized | Status::Captured | Status::Refunded => {
+                Folded::Suspect(Suspicion::AmountMismatch)
+            }
+            Status::Cancelled | Status::Expired | Status::Failed => {
+                Folded::Suspect(Suspicion::LateAuthorization)
+            }
         }
     }
 
@@ -512,14 +533,21 @@ impl State {
 
     fn fold_refunded(&mut self, reference: &str, amount: Money) -> Folded {
         if let Some(known) = self.refunds.get(reference) {
-            return if *known == amount { Folded::Known } else { Folded::Suspect(Suspicion::AmountMismatch) };
+            return if *known == amount {
+                Folded::Known
+            } else {
+                Folded::Suspect(Suspicion::AmountMismatch)
+            };
         }
         if amount.is_zero() || amount.currency() != self.asked.currency() {
             return Folded::Suspect(Suspicion::AmountMismatch);
         }
         match self.status {
             Status::Pending | Status::Authorized => {
-                let within = self.refunds_sum().checked_add(amount).is_ok_and(|sum| sum.exceeds(self.asked) == Ok(false));
+                let within = self
+                    .refunds_sum()
+                    .checked_add(amount)
+                    .is_ok_and(|sum| sum.exceeds(self.asked) == Ok(false));
                 if !within {
                     return Folded::Suspect(Suspicion::OverRefund);
                 }
@@ -535,10 +563,16 @@ impl State {
                 if whole {
                     self.status = Status::Refunded;
                 }
-                Folded::Applied(vec![Step::Refunded { reference: reference.into(), amount, whole }])
+                Folded::Applied(vec![Step::Refunded {
+                    reference: reference.into(),
+                    amount,
+                    whole,
+                }])
             }
             Status::Refunded => Folded::Suspect(Suspicion::OverRefund),
-            Status::Cancelled | Status::Expired | Status::Failed => Folded::Suspect(Suspicion::UnexpectedRefund),
+            Status::Cancelled | Status::Expired | Status::Failed => {
+                Folded::Suspect(Suspicion::UnexpectedRefund)
+            }
         }
     }
 
@@ -555,9 +589,12 @@ impl State {
     }
 
     fn refunds_sum(&self) -> Money {
-        self.refunds.values().fold(Money::zero(self.asked.currency()), |sum, refund| {
-            sum.checked_add(*refund).expect("each refund was checked against what was captured")
-        })
+        self.refunds
+            .values()
+            .fold(Money::zero(self.asked.currency()), |sum, refund| {
+                sum.checked_add(*refund)
+                    .expect("each refund was checked against what was captured")
+            })
     }
 
     /// Refunded ≤ captured ≤ authorized, and the status says what the amounts say.
@@ -565,11 +602,21 @@ impl State {
     /// # Panics
     /// When that is not so: a broken invariant about money must not be written down.
     pub fn assert_sound(&self) {
-        let (asked, captured, refunded) = (self.asked.minor(), self.captured.minor(), self.refunded().minor());
-        assert!(refunded <= captured && captured <= asked, "refunded {refunded} ≤ captured {captured} ≤ {asked}");
+        let (asked, captured, refunded) =
+            (self.asked.minor(), self.captured.minor(), self.refunded().minor());
+        assert!(
+            refunded <= captured && captured <= asked,
+            "refunded {refunded} ≤ captured {captured} ≤ {asked}"
+        );
         match self.status {
-            Status::Captured => assert!(captured > 0 && refunded < captured, "captured: {captured}, {refunded}"),
-            Status::Refunded => assert!(captured > 0 && refunded == captured, "refunded: {captured}, {refunded}"),
+            Status::Captured => assert!(
+                captured > 0 && refunded < captured,
+                "captured: {captured}, {refunded}"
+            ),
+            Status::Refunded => assert!(
+                captured > 0 && refunded == captured,
+                "refunded: {captured}, {refunded}"
+            ),
             Status::Pending | Status::Authorized | Status::Cancelled | Status::Expired | Status::Failed => {
                 assert!(captured == 0, "{:?} with {captured} captured", self.status);
             }

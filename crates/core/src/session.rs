@@ -31,7 +31,9 @@ impl SessionMode {
 
     /// Reads [`SessionMode::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Payment, Self::Customer, Self::CustomerPayment].into_iter().find(|mode| mode.as_str() == text)
+        [Self::Payment, Self::Customer, Self::CustomerPayment]
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
     }
 
     /// Whether a customer comes out of it.
@@ -64,7 +66,9 @@ impl SessionStatus {
 
     /// Reads [`SessionStatus::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Completed, Self::Cancelled].into_iter().find(|status| status.as_str() == text)
+        [Self::Pending, Self::Completed, Self::Cancelled]
+            .into_iter()
+            .find(|status| status.as_str() == text)
     }
 }
 
@@ -103,8 +107,17 @@ mod tests {
     fn a_session_closes_at_its_last_second_and_stays_closed() {
         let at = |s: i64| Timestamp::from_second(s).unwrap();
         assert_eq!(open(SessionStatus::Pending, at(100), at(99)), Ok(()));
-        assert_eq!(open(SessionStatus::Pending, at(100), at(100)), Err(SessionClosed::Expired));
-        assert_eq!(open(SessionStatus::Completed, at(100), at(1)), Err(SessionClosed::Completed));
-        assert_eq!(open(SessionStatus::Cancelled, at(100), at(1)), Err(SessionClosed::Cancelled));
+        assert_eq!(
+            open(SessionStatus::Pending, at(100), at(100)),
+            Err(SessionClosed::Expired)
+        );
+        assert_eq!(
+            open(SessionStatus::Completed, at(100), at(1)),
+            Err(SessionClosed::Completed)
+        );
+        assert_eq!(
+            open(SessionStatus::Cancelled, at(100), at(1)),
+            Err(SessionClosed::Cancelled)
+        );
     }
 }

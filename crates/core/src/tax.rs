@@ -39,7 +39,13 @@ impl Totals {
             Tax::Auto => auto_tax(amount.minor()),
             Tax::Exactly(tax) => tax,
         };
-        Self { amount: amount.minor(), tax, fee, currency: amount.currency() }.checked()
+        Self {
+            amount: amount.minor(),
+            tax,
+            fee,
+            currency: amount.currency(),
+        }
+        .checked()
     }
 
     /// The parts of a payment made in a session: no tax is added to a session's amount.
@@ -47,7 +53,13 @@ impl Totals {
     /// # Errors
     /// As [`Totals::direct`].
     pub fn in_session(amount: Money, fee: i64) -> Result<Self, MoneyError> {
-        Self { amount: amount.minor(), tax: 0, fee, currency: amount.currency() }.checked()
+        Self {
+            amount: amount.minor(),
+            tax: 0,
+            fee,
+            currency: amount.currency(),
+        }
+        .checked()
     }
 
     fn checked(self) -> Result<Self, MoneyError> {
@@ -75,7 +87,16 @@ mod tests {
 
     #[test]
     fn automatic_tax_is_ten_percent_half_up() {
-        for (amount, tax) in [(1, 0), (4, 0), (5, 1), (14, 1), (15, 2), (1_000, 100), (1_995, 200), (0, 0)] {
+        for (amount, tax) in [
+            (1, 0),
+            (4, 0),
+            (5, 1),
+            (14, 1),
+            (15, 2),
+            (1_000, 100),
+            (1_995, 200),
+            (0, 0),
+        ] {
             assert_eq!(auto_tax(amount), tax, "{amount}");
         }
     }

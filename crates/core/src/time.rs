@@ -63,7 +63,9 @@ pub fn wire_utc(at: Timestamp) -> String {
 
 /// `2023-08-22T13:05:50.000+09:00`: how sessions show an instant (Japan, milliseconds).
 pub fn wire_tokyo_millis(at: Timestamp) -> String {
-    at.to_zoned(tokyo()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+    at.to_zoned(tokyo())
+        .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
+        .to_string()
 }
 
 #[cfg(test)]
@@ -76,13 +78,22 @@ mod tests {
 
     #[test]
     fn a_three_day_slip_lapses_at_the_end_of_the_third_japanese_day() {
-        assert_eq!(deadline(at("2018-10-15T03:13:55Z"), 3), at("2018-10-18T14:59:59Z"));
+        assert_eq!(
+            deadline(at("2018-10-15T03:13:55Z"), 3),
+            at("2018-10-18T14:59:59Z")
+        );
     }
 
     #[test]
     fn a_slip_made_after_midnight_in_japan_counts_from_the_new_day() {
-        assert_eq!(deadline(at("2018-10-15T15:00:00Z"), 0), at("2018-10-16T14:59:59Z"));
-        assert_eq!(deadline(at("2018-10-15T14:59:59Z"), 0), at("2018-10-15T14:59:59Z"));
+        assert_eq!(
+            deadline(at("2018-10-15T15:00:00Z"), 0),
+            at("2018-10-16T14:59:59Z")
+        );
+        assert_eq!(
+            deadline(at("2018-10-15T14:59:59Z"), 0),
+            at("2018-10-15T14:59:59Z")
+        );
     }
 
     #[test]

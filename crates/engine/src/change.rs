@@ -36,10 +36,18 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// A new payment.
-    pub(crate) fn new(engine: &'a Engine, shop: &'a Shop, payment: Payment, session: Option<Session>) -> Self {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        shop: &'a Shop,
+        payment: Payment,
+        session: Option<Session>,
+    ) -> Self {
         let now = engine.now();
         let session_was = session.clone();
-        let change = ChangeSet { guards: vec![], ops: vec![] };
+        let change = ChangeSet {
+            guards: vec![],
+            ops: vec![],
+        };
         Self {
             engine,
             shop,
@@ -58,7 +66,10 @@ impl<'a> Draft<'a> {
     /// A payment that stands in the store.
     pub(crate) fn of(engine: &'a Engine, shop: &'a Shop, payment: Payment, session: Option<Session>) -> Self {
         let was = Some((payment.status(), payment.version));
-        Self { was, ..Self::new(engine, shop, payment, session) }
+        Self {
+            was,
+            ..Self::new(engine, shop, payment, session)
+        }
     }
 
     /// The present instant of this change.
@@ -89,21 +100,29 @@ impl<'a> Draft<'a> {
 
     /// Writes a new attempt down before it is made, with the job that settles it should nobody else.
     pub(crate) fn intend(&mut self, n: u32, operation: kessai_core::payment::Operation, body: &AttemptBody) {
-        let row = self.attempt_row(n, operation.as_str(), AttemptStatus::Intended, None, body, 1, self.now);
+        let row = self.attempt_row(
+            n,
+            operation.as_str(),
+            AttemptStatus::Intended,
+            None,
+            body,
+            1,
+            self.now,
+        );
         self.op(Op::Insert(AttemptRow::TABLE, row.into_values()));
         let wait = self.engine.settings.provider_timeout_ms.div_ceil(1_000) as i64 * 2 + 15;
-        let job = SettleAttempt { payment: self.payment.id.clone(), attempt: n };
+        let job = SettleAttempt {
+            payment: self.payment.id.clone(),
+            attempt: n,
+        };
         let id = self.payment.key(n);
-        self.change.ops.push(NewJob::new::<Engine, _>(&self.shop.id, id, later(self.now, wait), &job).op());
+        self.change
+            .ops
+            .push(NewJob::new::<Engine, _>(&self.shop.id, id, later(self.now, wait), &job).op());
     }
 
     /// Writes down how an attempt ended. When its end is known, the job that would have settled it goes.
-    pub(crate) fn conclude(
-        &mut self,
-        row: &AttemptRow,
-        status: AttemptStatus,
-        body: &AttemptBody,
-    ) {
+    pub(crate) fn conclude(&mut self, row: &AttemptRow, status: AttemptStatus, body: &AttemptBody) {
         let n = u32::try_from(row.n).expect("counted by us");
         let settled = status.is_settled().then(|| micros(self.now));
         let updated = AttemptRow {
@@ -147,8 +166,21 @@ impl<'a> Draft<'a> {
     }
 
     /// The row an attempt has right after [`Draft::intend`].
-    pub(crate) fn intended_row(&self, n: u32, operation: kessai_core::payment::Operation, body: &AttemptBody) -> AttemptRow {
-        self.attempt_row(n, operation.as_str(), AttemptStatus::Intended, None, body, 1, self.now)
+    pub(crate) fn intended_row(
+        &self,
+        n: u32,
+        operation: kessai_core::payment::Operation,
+        body: &AttemptBody,
+    ) -> AttemptRow {
+        self.attempt_row(
+            n,
+            operation.as_str(),
+            AttemptStatus::Intended,
+            None,
+            body,
+            1,
+            self.now,
+        )
     }
 
     /// Folds facts in. What fits becomes steps with events and postings; the first that does not fit is returned.
@@ -177,7 +209,9 @@ impl<'a> Draft<'a> {
                     body.totals = part_of(body.totals, *amount);
                 }
             }
-            Step::Refunded { reference, amount, .. } => {
+            Step::Refunded {
+                reference, amount, ..
+            } => {
                 let id = RefundId::new(self.now, self.engine.entropy.as_ref());
                 body.refunds.push(Refund {
                     id: id.as_str().into(),
@@ -201,7 +235,9 @@ impl<'a> Draft<'a> {
                 currency: body.totals.currency.code().into(),
                 at: micros(self.now),
             };
-            self.change.ops.push(Op::Insert(PostingRow::TABLE, row.into_values()));
+            self.change
+                .ops
+                .push(Op::Insert(PostingRow::TABLE, row.into_values()));
         }
         self.settle_session(step);
         let reason = match step {
@@ -229,7 +265,9 @@ impl<'a> Draft<'a> {
                 }
             }
             Step::Failed { .. } => {
-                if session.body.payment.as_ref() == Some(&self.payment.id) && session.status == SessionStatus::Pending {
+                if session.body.payment.as_ref() == Some(&self.payment.id)
+                    && session.status == SessionStatus::Pending
+                {
                     session.body.payment = None;
                 }
             }
@@ -243,7 +281,9 @@ impl<'a> Draft<'a> {
         let data = wire::payment(&self.payment);
         let id = match &self.last_event {
             Some((last, _)) => kessai_core::id::next_text(last),
-            None => EventId::new(self.now, self.engine.entropy.as_ref()).as_str().into(),
+            None => EventId::new(self.now, self.engine.entropy.as_ref())
+                .as_str()
+                .into(),
         };
         let row = EventRow {
             shop_id: self.shop.id.clone(),
@@ -259,19 +299,33 @@ impl<'a> Draft<'a> {
         for (n, hook) in self.payment.body.hooks.iter().enumerate() {
             if hook.events.is_empty() || hook.events.iter().any(|wanted| wanted.as_ref() == kind) {
                 let endpoint = format!("{}-{n}", self.payment.id);
-                self.engine.owe_to(&self.shop.id, &row, &endpoint, &mut self.change);
+                self.engine
+                    .owe_to(&self.shop.id, &row, &endpoint, &mut self.change);
                 self.queued = true;
             }
         }
-        self.change.ops.push(Op::Insert(EventRow::TABLE, row.into_values()));
+        self.change
+            .ops
+            .push(Op::Insert(EventRow::TABLE, row.into_values()));
         self.last_event = Some((id.into(), data));
     }
 
     /// Answers an idempotency key in this commit. Call last: the answer shows the payment as it now is.
     pub(crate) fn answer(&mut self, key: Option<&Idempotency>, answer: &Answer) {
         let Some(key) = key else { return };
-        let event = self.last_event.as_ref().filter(|(_, data)| *data == answer.body).map(|(id, _)| id.as_ref());
-        let op = idempotency::answered(&self.shop.id, key, self.payment.id.as_str(), answer, event, self.now);
+        let event = self
+            .last_event
+            .as_ref()
+            .filter(|(_, data)| *data == answer.body)
+            .map(|(id, _)| id.as_ref());
+        let op = idempotency::answered(
+            &self.shop.id,
+            key,
+            self.payment.id.as_str(),
+            answer,
+            event,
+            self.now,
+        );
         self.change.ops.push(op);
     }
 
@@ -279,7 +333,9 @@ impl<'a> Draft<'a> {
     /// caller.
     pub(crate) async fn commit(mut self) -> Result<Committed, StoreError> {
         for (kind, what) in std::mem::take(&mut self.raised) {
-            self.engine.raise(&self.shop.id, self.payment.id.as_str(), kind, &what).await?;
+            self.engine
+                .raise(&self.shop.id, self.payment.id.as_str(), kind, &what)
+                .await?;
         }
         let own_guards = self.change.guards.len();
         let status = self.payment.status();
@@ -289,11 +345,18 @@ impl<'a> Draft<'a> {
             Some((_, version)) => {
                 self.payment.version = version + 1;
                 let row = self.payment.row(self.now).into_values();
-                self.change.guards.push(Guard::Update { table: PaymentRow::TABLE, row, expected: version });
+                self.change.guards.push(Guard::Update {
+                    table: PaymentRow::TABLE,
+                    row,
+                    expected: version,
+                });
             }
             None => {
                 self.payment.version = 1;
-                self.change.ops.push(Op::Insert(PaymentRow::TABLE, self.payment.row(self.now).into_values()));
+                self.change.ops.push(Op::Insert(
+                    PaymentRow::TABLE,
+                    self.payment.row(self.now).into_values(),
+                ));
             }
         }
         if let (Some(session), Some(was)) = (&mut self.session, &self.session_was)
@@ -302,14 +365,21 @@ impl<'a> Draft<'a> {
             let version = was.version;
             session.version = version + 1;
             let row = session.row().into_values();
-            self.change.guards.push(Guard::Update { table: SessionRow::TABLE, row, expected: version });
+            self.change.guards.push(Guard::Update {
+                table: SessionRow::TABLE,
+                row,
+                expected: version,
+            });
         }
         match self.engine.store.commit(self.change).await? {
             Commit::Done => {
                 if self.queued {
                     self.engine.wake.notify_one();
                 }
-                Ok(Committed::Done(Box::new(self.payment), self.session.map(Box::new)))
+                Ok(Committed::Done(
+                    Box::new(self.payment),
+                    self.session.map(Box::new),
+                ))
             }
             Commit::Refused { guard } if guard < own_guards => Ok(Committed::Refused(guard)),
             Commit::Refused { .. } => Ok(Committed::Stale),
@@ -321,12 +391,19 @@ impl<'a> Draft<'a> {
         let watched = self.payment.body.watched;
         if status.is_open() && !watched && self.was.is_some() {
             let at = crate::settle::next_look(&self.payment, 0, self.now);
-            let job = WatchPayment { payment: self.payment.id.clone() };
-            self.change.ops.push(NewJob::new::<Engine, _>(&self.shop.id, watch_id(&self.payment), at, &job).op());
+            let job = WatchPayment {
+                payment: self.payment.id.clone(),
+            };
+            self.change
+                .ops
+                .push(NewJob::new::<Engine, _>(&self.shop.id, watch_id(&self.payment), at, &job).op());
             self.payment.body.watched = true;
         }
         if !status.is_open() && watched {
-            let key = vec![self.shop.id.as_ref().into(), watch_id(&self.payment).as_ref().into()];
+            let key = vec![
+                self.shop.id.as_ref().into(),
+                watch_id(&self.payment).as_ref().into(),
+            ];
             self.change.ops.push(Op::Delete(&tables::JOBS, key));
             self.payment.body.watched = false;
         }
@@ -383,12 +460,27 @@ pub(crate) enum Committed {
 fn part_of(whole: Totals, taken: Money) -> Totals {
     let taken = taken.minor();
     let base = whole.amount + whole.tax;
-    let tax = if whole.tax == 0 || base == 0 { 0 } else { (taken * whole.tax * 2 + base) / (base * 2) };
-    Totals { amount: taken - tax, tax, fee: 0, currency: whole.currency }
+    let tax = if whole.tax == 0 || base == 0 {
+        0
+    } else {
+        (taken * whole.tax * 2 + base) / (base * 2)
+    };
+    Totals {
+        amount: taken - tax,
+        tax,
+        fee: 0,
+        currency: whole.currency,
+    }
 }
 
 /// Whose deliveries these are, for the outbox.
-pub(crate) fn delivery(shop: &str, event: &EventRow, endpoint: &str, id: Box<str>, now: Timestamp) -> DeliveryRow {
+pub(crate) fn delivery(
+    shop: &str,
+    event: &EventRow,
+    endpoint: &str,
+    id: Box<str>,
+    now: Timestamp,
+) -> DeliveryRow {
     DeliveryRow {
         shop_id: shop.into(),
         event_id: event.id.clone(),
@@ -407,7 +499,10 @@ pub(crate) fn delivery(shop: &str, event: &EventRow, endpoint: &str, id: Box<str
 
 /// The job that delivers: in one lane per endpoint and subject, so that a subject's events arrive in order.
 pub(crate) fn delivery_job(shop: &str, event: &EventRow, endpoint: &str, now: Timestamp) -> NewJob {
-    let job = Deliver { event: event.id.clone(), endpoint: endpoint.into() };
+    let job = Deliver {
+        event: event.id.clone(),
+        endpoint: endpoint.into(),
+    };
     let id = format!("{}.{:06}.{endpoint}", event.subject_id, event.seq);
     NewJob::new::<Engine, _>(shop, id, now, &job).in_lane(format!("{endpoint}.{}", event.subject_id))
 }
@@ -419,10 +514,20 @@ mod tests {
 
     #[test]
     fn a_smaller_capture_shows_its_share_of_the_tax() {
-        let whole = Totals { amount: 1_000, tax: 100, fee: 0, currency: Currency::JPY };
+        let whole = Totals {
+            amount: 1_000,
+            tax: 100,
+            fee: 0,
+            currency: Currency::JPY,
+        };
         let part = part_of(whole, Money::new(550, Currency::JPY).unwrap());
         assert_eq!((part.amount, part.tax, part.total().minor()), (500, 50, 550));
-        let untaxed = Totals { amount: 1_000, tax: 0, fee: 0, currency: Currency::JPY };
+        let untaxed = Totals {
+            amount: 1_000,
+            tax: 0,
+            fee: 0,
+            currency: Currency::JPY,
+        };
         assert_eq!(part_of(untaxed, Money::new(1, Currency::JPY).unwrap()).tax, 0);
     }
 }

@@ -63,7 +63,9 @@ fn place(shop: &str, id: &str) -> String {
 impl Engine {
     async fn read_customer(&self, shop: &str, id: &str) -> Result<(CustomerRow, CustomerBody), Problem> {
         let row = repo::customer(self.store.as_ref(), shop, id).await?;
-        let row = row.filter(|row| row.deleted_at.is_none()).ok_or_else(Problem::not_found)?;
+        let row = row
+            .filter(|row| row.deleted_at.is_none())
+            .ok_or_else(Problem::not_found)?;
         let body = serde_json::from_str(&row.body).map_err(|error| {
             tracing::error!(customer = id, %error, "a customer cannot be read");
             Problem::new("internal_server_error")
@@ -125,7 +127,15 @@ impl Engine {
                 sealed: None,
                 body: "{}".into(),
             };
-            self.write_customer(shop, key, row, CustomerBody::default(), command, "customer.created").await
+            self.write_customer(
+                shop,
+                key,
+                row,
+                CustomerBody::default(),
+                command,
+                "customer.created",
+            )
+            .await
         })
         .await
     }
@@ -134,10 +144,16 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found`; as for the card's details.
-    pub async fn update_customer(&self, shop: &Shop, id: &str, command: ChangeCustomer) -> Result<Answer, Problem> {
+    pub async fn update_customer(
+        &self,
+        shop: &Shop,
+        id: &str,
+        command: ChangeCustomer,
+    ) -> Result<Answer, Problem> {
         self.once(&shop.id, None, async {
             let (row, body) = self.read_customer(&shop.id, id).await?;
-            self.write_customer(shop, None, row, body, command, "customer.updated").await
+            self.write_customer(shop, None, row, body, command, "customer.updated")
+                .await
         })
         .await
     }
@@ -163,7 +179,12 @@ impl Engine {
         }
         let mut guards = Vec::new();
         if let Some(source) = &command.source {
-            let Chosen { details, route, guards: spent, .. } = self.choose(shop, source, None, now).await?;
+            let Chosen {
+                details,
+                route,
+                guards: spent,
+                ..
+            } = self.choose(shop, source, None, now).await?;
             let Some(vault) = route.provider.vault().filter(|_| route.capability.flows.stored) else {
                 return Err(Problem::invalid("payment_details", "This payment type cannot be stored").into());
             };
@@ -173,17 +194,27 @@ impl Engine {
             };
             let call = self.call(route.account.clone(), format!("{}_c{}", row.id, row.version));
             let kept = vault
-                .store(&call, existing.as_ref(), &details.instrument, row.email.as_deref(), command.currency)
+                .store(
+                    &call,
+                    existing.as_ref(),
+                    &details.instrument,
+                    row.email.as_deref(),
+                    command.currency,
+                )
                 .await;
             let stored = plain(kept)?;
             let mut shown = stored.details;
             shown.insert("type".into(), details.method.as_ref().into());
             body.source = Some(shown);
             body.provider = Some(route.provider.id().into());
-            row.sealed = Some(self.vault.seal(&place(&shop.id, &row.id), stored.reference.expose()));
+            row.sealed = Some(
+                self.vault
+                    .seal(&place(&shop.id, &row.id), stored.reference.expose()),
+            );
             guards = spent;
         }
-        self.commit_customer(shop, key, guards, row, body, kind, now).await
+        self.commit_customer(shop, key, guards, row, body, kind, now)
+            .await
     }
 
     #[allow(clippy::too_many_arguments, reason = "one row, its event and its answer")]
@@ -213,7 +244,10 @@ impl Engine {
             reason: None,
             data: shown.into(),
         };
-        let mut change = ChangeSet { guards: vec![], ops: vec![] };
+        let mut change = ChangeSet {
+            guards: vec![],
+            ops: vec![],
+        };
         self.owe(shop, &event, &mut change);
         change.ops.push(Op::Insert(EventRow::TABLE, event.into_values()));
         let own = guards.len();
@@ -224,7 +258,11 @@ impl Engine {
         guards.push(if expected == 0 {
             Guard::Insert(CustomerRow::TABLE, row)
         } else {
-            Guard::Update { table: CustomerRow::TABLE, row, expected }
+            Guard::Update {
+                table: CustomerRow::TABLE,
+                row,
+                expected,
+            }
         });
         change.guards = guards;
         match self.store.commit(change).await? {
@@ -234,7 +272,9 @@ impl Engine {
             }
             Commit::Refused { guard } if guard < own => Err(Problem::new("invalid_token").into()),
             Commit::Refused { guard } if guard == own && key.is_some() => Err(Halt::KeyTaken),
-            Commit::Refused { .. } => Err(Problem::with("conflict", "The customer changed meanwhile.").into()),
+            Commit::Refused { .. } => {
+                Err(Problem::with("conflict", "The customer changed meanwhile.").into())
+            }
         }
     }
 
@@ -246,8 +286,12 @@ impl Engine {
         self.once(&shop.id, None, async {
             let (mut row, mut body) = self.read_customer(&shop.id, id).await?;
             if let (Some(sealed), Some(provider)) = (&row.sealed, &body.provider) {
-                let reference = self.vault.open(&place(&shop.id, id), sealed).map_err(|_| Problem::not_found())?;
-                if let (Some(provider), Some(account)) = (self.provider(provider), shop.accounts.get(provider))
+                let reference = self
+                    .vault
+                    .open(&place(&shop.id, id), sealed)
+                    .map_err(|_| Problem::not_found())?;
+                if let (Some(provider), Some(account)) =
+                    (self.provider(provider), shop.accounts.get(provider))
                     && let Some(vault) = provider.vault()
                 {
                     let call = self.call(account.clone(), format!("{id}_d"));
@@ -260,24 +304,34 @@ impl Engine {
             row.email = None;
             body.source = None;
             body.metadata = Metadata::new();
-            self.commit_customer(shop, None, vec![], row, body, "customer.deleted", now).await
+            self.commit_customer(shop, None, vec![], row, body, "customer.deleted", now)
+                .await
         })
         .await
     }
 
     /// A customer's stored card.
     pub(crate) async fn stored_card(&self, shop: &Shop, id: &str) -> Result<StoredCard, Problem> {
-        let missing = || Problem { param: Some("customer".into()), ..Problem::not_found() };
-        let (row, body) = self.read_customer(&shop.id, id).await.map_err(|problem| match problem.status() {
-            404 => missing(),
-            _ => problem,
-        })?;
+        let missing = || Problem {
+            param: Some("customer".into()),
+            ..Problem::not_found()
+        };
+        let (row, body) =
+            self.read_customer(&shop.id, id)
+                .await
+                .map_err(|problem| match problem.status() {
+                    404 => missing(),
+                    _ => problem,
+                })?;
         if let Some(code) = &body.scenario {
             return Err(Problem::new(code));
         }
         let none = || Problem::invalid("customer", "The customer has no stored card");
         let sealed = row.sealed.ok_or_else(none)?;
-        let reference = self.vault.open(&place(&shop.id, id), &sealed).map_err(|_| none())?;
+        let reference = self
+            .vault
+            .open(&place(&shop.id, id), &sealed)
+            .map_err(|_| none())?;
         Ok(StoredCard {
             id: id.parse().map_err(|_| missing())?,
             reference,
@@ -286,7 +340,12 @@ impl Engine {
     }
 
     /// Stores a card for a session in a customer mode; the customer's id.
-    pub(crate) async fn store_card(&self, shop: &Shop, session: &Session, source: &Source) -> Result<Box<str>, Problem> {
+    pub(crate) async fn store_card(
+        &self,
+        shop: &Shop,
+        session: &Session,
+        source: &Source,
+    ) -> Result<Box<str>, Problem> {
         let command = ChangeCustomer {
             email: session.body.email.clone().map(Some),
             source: Some(source.clone()),
@@ -299,7 +358,9 @@ impl Engine {
             None => self.create_customer(shop, None, command).await?,
         };
         let made: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        made["id"].as_str().map(Into::into).ok_or_else(|| Problem::new("internal_server_error"))
+        made["id"]
+            .as_str()
+            .map(Into::into)
+            .ok_or_else(|| Problem::new("internal_server_error"))
     }
 }
-

@@ -161,11 +161,18 @@ impl Engine {
         let fresh = |at: Timestamp| at <= now && later(at, MEMORY_S) > now;
         let known = {
             let remembered = self.directory.remembered.read().expect("no panic while held");
-            let key = remembered.keys.get(&hash).filter(|(at, ..)| fresh(*at)).map(|(_, shop, kind)| (shop.clone(), *kind));
+            let key = remembered
+                .keys
+                .get(&hash)
+                .filter(|(at, ..)| fresh(*at))
+                .map(|(_, shop, kind)| (shop.clone(), *kind));
             if let Some((shop, kind)) = &key
                 && let Some((_, shop)) = remembered.shops.get(shop).filter(|(at, _)| fresh(*at))
             {
-                return Ok(Caller { shop: shop.clone(), kind: *kind });
+                return Ok(Caller {
+                    shop: shop.clone(),
+                    kind: *kind,
+                });
             }
             key
         };
@@ -187,7 +194,10 @@ impl Engine {
                 (row.shop_id, kind)
             }
         };
-        let shop = self.shop(&shop).await?.ok_or_else(|| Problem::new("unauthorized"))?;
+        let shop = self
+            .shop(&shop)
+            .await?
+            .ok_or_else(|| Problem::new("unauthorized"))?;
         Ok(Caller { shop, kind })
     }
 
@@ -203,7 +213,9 @@ impl Engine {
                 return Ok(Some(shop.clone()));
             }
         }
-        let Some(row) = repo::shop(self.store.as_ref(), id).await? else { return Ok(None) };
+        let Some(row) = repo::shop(self.store.as_ref(), id).await? else {
+            return Ok(None);
+        };
         let shop = Arc::new(self.assemble(row).await?);
         let mut remembered = self.directory.remembered.write().expect("no panic while held");
         if remembered.shops.len() > 10_000 {
@@ -221,15 +233,24 @@ impl Engine {
         let settings = serde_json::from_str(&row.body).map_err(|e| broken("the shop's settings", &e))?;
         let mut accounts = BTreeMap::new();
         for provider in self.providers.keys() {
-            let Some(account) = repo::account(self.store.as_ref(), &row.shop_id, provider).await? else { continue };
+            let Some(account) = repo::account(self.store.as_ref(), &row.shop_id, provider).await? else {
+                continue;
+            };
             let place = account_place(&row.shop_id, provider);
-            let opened = self.vault.open(&place, &account.sealed).map_err(|e| broken("a provider account", &e))?;
+            let opened = self
+                .vault
+                .open(&place, &account.sealed)
+                .map_err(|e| broken("a provider account", &e))?;
             let secrets: BTreeMap<Box<str>, Box<str>> =
                 serde_json::from_str(opened.expose()).map_err(|e| broken("a provider account", &e))?;
-            let body: AccountBody = serde_json::from_str(&account.body).map_err(|e| broken("a provider account", &e))?;
+            let body: AccountBody =
+                serde_json::from_str(&account.body).map_err(|e| broken("a provider account", &e))?;
             let account = Account {
                 base_url: body.base_url,
-                secrets: secrets.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
+                secrets: secrets
+                    .into_iter()
+                    .map(|(name, value)| (name, Secret::new(value)))
+                    .collect(),
                 settings: body.settings,
                 live: row.live != 0,
             };
@@ -238,8 +259,12 @@ impl Engine {
         let mut endpoints = Vec::new();
         for endpoint in repo::endpoints(self.store.as_ref(), &row.shop_id).await? {
             let place = endpoint_place(&row.shop_id, &endpoint.id);
-            let secret = self.vault.open(&place, &endpoint.sealed).map_err(|e| broken("a webhook endpoint", &e))?;
-            let body: EndpointBody = serde_json::from_str(&endpoint.body).map_err(|e| broken("a webhook endpoint", &e))?;
+            let secret = self
+                .vault
+                .open(&place, &endpoint.sealed)
+                .map_err(|e| broken("a webhook endpoint", &e))?;
+            let body: EndpointBody =
+                serde_json::from_str(&endpoint.body).map_err(|e| broken("a webhook endpoint", &e))?;
             endpoints.push(Endpoint {
                 id: endpoint.id,
                 url: endpoint.url,
@@ -290,7 +315,14 @@ impl Engine {
             body: serde_json::to_string(settings).expect("plain data").into(),
         };
         let guard = Guard::Insert(ShopRow::TABLE, row.into_values());
-        match self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await? {
+        match self
+            .store
+            .commit(ChangeSet {
+                guards: vec![guard],
+                ops: vec![],
+            })
+            .await?
+        {
             Commit::Done => Ok(id.as_str().into()),
             Commit::Refused { .. } => Err(Problem::new("conflict")),
         }
@@ -313,7 +345,14 @@ impl Engine {
             hint: key.chars().take(8).collect::<String>().into(),
         };
         let guard = Guard::Insert(ApiKeyRow::TABLE, row.into_values());
-        match self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await? {
+        match self
+            .store
+            .commit(ChangeSet {
+                guards: vec![guard],
+                ops: vec![],
+            })
+            .await?
+        {
             Commit::Done => Ok(()),
             Commit::Refused { .. } => Err(Problem::with("conflict", "The key is in use.")),
         }
@@ -324,10 +363,16 @@ impl Engine {
     /// # Errors
     /// When the store cannot be written.
     pub async fn set_account(&self, shop: &str, provider: &str, account: &NewAccount) -> Result<(), Problem> {
-        let secrets: BTreeMap<&str, &str> =
-            account.secrets.iter().map(|(name, secret)| (name.as_ref(), secret.expose())).collect();
+        let secrets: BTreeMap<&str, &str> = account
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name.as_ref(), secret.expose()))
+            .collect();
         let text = Secret::new(serde_json::to_string(&secrets).expect("plain data"));
-        let body = AccountBody { base_url: account.base_url.clone(), settings: account.settings.clone() };
+        let body = AccountBody {
+            base_url: account.base_url.clone(),
+            settings: account.settings.clone(),
+        };
         let known = repo::account(self.store.as_ref(), shop, provider).await?;
         let row = AccountRow {
             shop_id: shop.into(),
@@ -338,10 +383,20 @@ impl Engine {
             body: serde_json::to_string(&body).expect("plain data").into(),
         };
         let guard = match known {
-            Some(known) => Guard::Update { table: AccountRow::TABLE, row: row.into_values(), expected: known.version },
+            Some(known) => Guard::Update {
+                table: AccountRow::TABLE,
+                row: row.into_values(),
+                expected: known.version,
+            },
             None => Guard::Insert(AccountRow::TABLE, row.into_values()),
         };
-        let committed = self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await?;
+        let committed = self
+            .store
+            .commit(ChangeSet {
+                guards: vec![guard],
+                ops: vec![],
+            })
+            .await?;
         self.forget_shop(shop);
         match committed {
             Commit::Done => Ok(()),
@@ -364,11 +419,14 @@ impl Engine {
         check_events(events)?;
         let standing = self.shop(shop).await?.ok_or_else(Problem::not_found)?;
         if standing.endpoints.len() >= ENDPOINTS_MOST {
-            return Err(Problem::with("unprocessable_entity", "The shop has as many webhook endpoints as it may have."));
+            return Err(Problem::with(
+                "unprocessable_entity",
+                "The shop has as many webhook endpoints as it may have.",
+            ));
         }
         let id = EndpointId::new(self.now(), self.entropy.as_ref());
-        let secret =
-            secret.unwrap_or_else(|| Secret::new(format!("whsec_{}", random_text(40, self.entropy.as_ref()))));
+        let secret = secret
+            .unwrap_or_else(|| Secret::new(format!("whsec_{}", random_text(40, self.entropy.as_ref()))));
         let row = EndpointRow {
             shop_id: shop.into(),
             id: id.as_str().into(),
@@ -376,10 +434,19 @@ impl Engine {
             enabled: 1,
             version: 1,
             created_at: micros(self.now()),
-            sealed: self.vault.seal(&endpoint_place(shop, id.as_str()), secret.expose()),
-            body: serde_json::to_string(&EndpointBody { events: events.to_vec() }).expect("plain data").into(),
+            sealed: self
+                .vault
+                .seal(&endpoint_place(shop, id.as_str()), secret.expose()),
+            body: serde_json::to_string(&EndpointBody {
+                events: events.to_vec(),
+            })
+            .expect("plain data")
+            .into(),
         };
-        let mut change = ChangeSet { guards: vec![], ops: vec![Op::Insert(EndpointRow::TABLE, row.into_values())] };
+        let mut change = ChangeSet {
+            guards: vec![],
+            ops: vec![Op::Insert(EndpointRow::TABLE, row.into_values())],
+        };
         self.ping(shop, id.as_str(), &mut change);
         let committed = self.store.commit(change).await?;
         self.forget_shop(shop);
@@ -395,10 +462,16 @@ impl Engine {
     /// # Errors
     /// `not_found`; as for a new one; `conflict` when it changed meanwhile.
     pub async fn update_endpoint(&self, shop: &str, id: &str, change: ChangeEndpoint) -> Result<(), Problem> {
-        change.url.as_deref().map_or(Ok(()), |url| check_url("url", url))?;
+        change
+            .url
+            .as_deref()
+            .map_or(Ok(()), |url| check_url("url", url))?;
         change.events.as_deref().map_or(Ok(()), check_events)?;
         let rows = repo::endpoints(self.store.as_ref(), shop).await?;
-        let mut row = rows.into_iter().find(|row| row.id.as_ref() == id).ok_or_else(Problem::not_found)?;
+        let mut row = rows
+            .into_iter()
+            .find(|row| row.id.as_ref() == id)
+            .ok_or_else(Problem::not_found)?;
         let expected = row.version;
         row.version += 1;
         row.url = change.url.unwrap_or(row.url);
@@ -407,10 +480,22 @@ impl Engine {
             row.sealed = self.vault.seal(&endpoint_place(shop, id), secret.expose());
         }
         if let Some(events) = change.events {
-            row.body = serde_json::to_string(&EndpointBody { events }).expect("plain data").into();
+            row.body = serde_json::to_string(&EndpointBody { events })
+                .expect("plain data")
+                .into();
         }
-        let guard = Guard::Update { table: EndpointRow::TABLE, row: row.into_values(), expected };
-        let committed = self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await?;
+        let guard = Guard::Update {
+            table: EndpointRow::TABLE,
+            row: row.into_values(),
+            expected,
+        };
+        let committed = self
+            .store
+            .commit(ChangeSet {
+                guards: vec![guard],
+                ops: vec![],
+            })
+            .await?;
         self.forget_shop(shop);
         match committed {
             Commit::Done => Ok(()),
@@ -424,12 +509,23 @@ impl Engine {
     /// `not_found`; `conflict` when it changed meanwhile.
     pub async fn change_endpoint(&self, shop: &str, id: &str, enabled: Option<bool>) -> Result<(), Problem> {
         let rows = repo::endpoints(self.store.as_ref(), shop).await?;
-        let row = rows.into_iter().find(|row| row.id.as_ref() == id).ok_or_else(Problem::not_found)?;
+        let row = rows
+            .into_iter()
+            .find(|row| row.id.as_ref() == id)
+            .ok_or_else(Problem::not_found)?;
         let expected = row.version;
         let guard = match enabled {
             Some(enabled) => {
-                let row = EndpointRow { enabled: i64::from(enabled), version: expected + 1, ..row };
-                Guard::Update { table: EndpointRow::TABLE, row: row.into_values(), expected }
+                let row = EndpointRow {
+                    enabled: i64::from(enabled),
+                    version: expected + 1,
+                    ..row
+                };
+                Guard::Update {
+                    table: EndpointRow::TABLE,
+                    row: row.into_values(),
+                    expected,
+                }
             }
             None => Guard::Delete {
                 table: EndpointRow::TABLE,
@@ -437,7 +533,13 @@ impl Engine {
                 expected: Some(expected),
             },
         };
-        let committed = self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await?;
+        let committed = self
+            .store
+            .commit(ChangeSet {
+                guards: vec![guard],
+                ops: vec![],
+            })
+            .await?;
         self.forget_shop(shop);
         match committed {
             Commit::Done => Ok(()),
@@ -448,7 +550,10 @@ impl Engine {
 
 fn check_events(events: &[Box<str>]) -> Result<(), Problem> {
     match events.iter().find(|kind| !event::KINDS.contains(&kind.as_ref())) {
-        Some(unknown) => Err(Problem::invalid("events", format!("{unknown} is not an event type"))),
+        Some(unknown) => Err(Problem::invalid(
+            "events",
+            format!("{unknown} is not an event type"),
+        )),
         None => Ok(()),
     }
 }
@@ -457,13 +562,25 @@ fn check_events(events: &[Box<str>]) -> Result<(), Problem> {
 pub fn check_url(param: &'static str, text: &str) -> Result<(), Problem> {
     let fine = text.len() <= 2_000
         && url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if fine { Ok(()) } else { Err(Problem::invalid(param, format!("{param} is not a valid URL"))) }
+    if fine {
+        Ok(())
+    } else {
+        Err(Problem::invalid(param, format!("{param} is not a valid URL")))
+    }
 }
 
 /// A URL to send a browser back to: any scheme but those that run code.
 pub fn check_return_url(param: &'static str, text: &str) -> Result<(), Problem> {
     let fine = text.len() <= 2_000
-        && url::Url::parse(text)
-            .is_ok_and(|url| !matches!(url.scheme(), "javascript" | "data" | "vbscript" | "file" | "blob" | "about"));
-    if fine { Ok(()) } else { Err(Problem::invalid(param, format!("{param} is not a valid URL"))) }
+        && url::Url::parse(text).is_ok_and(|url| {
+            !matches!(
+                url.scheme(),
+                "javascript" | "data" | "vbscript" | "file" | "blob" | "about"
+            )
+        });
+    if fine {
+        Ok(())
+    } else {
+        Err(Problem::invalid(param, format!("{param} is not a valid URL")))
+    }
 }

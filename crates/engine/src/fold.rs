@@ -13,7 +13,12 @@ use serde_json::json;
 impl Draft<'_> {
     /// Takes a fresh view in: names, slip numbers and deadline are learnt, facts are folded, and what does not fit is written down as a
     /// discrepancy, which is returned.
-    pub(crate) fn take(&mut self, view: &View, purpose: Purpose, description: Option<&str>) -> Option<Suspicion> {
+    pub(crate) fn take(
+        &mut self,
+        view: &View,
+        purpose: Purpose,
+        description: Option<&str>,
+    ) -> Option<Suspicion> {
         if !self.is_about_this(view) {
             // Nothing of it is believed.
             self.doubt(Suspicion::OtherPayment, view);
@@ -77,7 +82,12 @@ impl Draft<'_> {
         let unwound = match suspicion {
             // Charged otherwise than asked: it does not count as paid, and goes back.
             Suspicion::AmountMismatch if self.payment.status() == Status::Pending => {
-                self.fold(&[Fact::Failed { code: "other_error".into() }], None);
+                self.fold(
+                    &[Fact::Failed {
+                        code: "other_error".into(),
+                    }],
+                    None,
+                );
                 true
             }
             // Nobody waits for it any more.
@@ -91,7 +101,9 @@ impl Draft<'_> {
             | Suspicion::ClosedAfterCapture => false,
         };
         if unwound {
-            let job = Unwind { payment: self.payment.id.clone() };
+            let job = Unwind {
+                payment: self.payment.id.clone(),
+            };
             let id = format!("{}u{}", self.payment.id, self.payment.version);
             let now = self.now();
             self.job(NewJob::new::<Engine, _>(&self.shop.id, id, now, &job));

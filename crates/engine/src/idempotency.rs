@@ -27,7 +27,10 @@ impl Answer {
 
     /// A problem as an answer.
     pub fn problem(problem: &Problem) -> Self {
-        Self { status: problem.status(), body: problem.body() }
+        Self {
+            status: problem.status(),
+            body: problem.body(),
+        }
     }
 }
 
@@ -45,11 +48,16 @@ pub struct Idempotency {
 impl Idempotency {
     /// A key whose hashes are known already.
     pub(crate) fn known(hash: [u8; 16], fingerprint: [u8; 16]) -> Self {
-        Self { hash, fingerprint, older: vec![] }
+        Self {
+            hash,
+            fingerprint,
+            older: vec![],
+        }
     }
 
     fn fits(&self, fingerprint: &[u8]) -> bool {
-        vault::same(fingerprint, &self.fingerprint) || self.older.iter().any(|older| vault::same(fingerprint, older))
+        vault::same(fingerprint, &self.fingerprint)
+            || self.older.iter().any(|older| vault::same(fingerprint, older))
     }
 }
 
@@ -58,15 +66,28 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_parameter` for an empty key, one longer than 100 characters, or one that is not printable ASCII.
-    pub fn idempotency(&self, key: &[u8], method: &str, path: &str, body: &[u8]) -> Result<Idempotency, Problem> {
+    pub fn idempotency(
+        &self,
+        key: &[u8],
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Idempotency, Problem> {
         const HEADER: &str = "X-KOMOJU-IDEMPOTENCY";
         if key.is_empty() || key.len() > 100 || !key.iter().all(|b| (b' '..=b'~').contains(b)) {
-            return Err(Problem::invalid(HEADER, "X-KOMOJU-IDEMPOTENCY must be 1 to 100 ASCII characters"));
+            return Err(Problem::invalid(
+                HEADER,
+                "X-KOMOJU-IDEMPOTENCY must be 1 to 100 ASCII characters",
+            ));
         }
         let asked = [method.as_bytes(), b" ", path.as_bytes(), b"\n", body].concat();
         let mut prints = self.vault.prints(&asked).into_iter();
         let fingerprint = prints.next().expect("a vault has a key");
-        Ok(Idempotency { hash: key_hash(key), fingerprint, older: prints.collect() })
+        Ok(Idempotency {
+            hash: key_hash(key),
+            fingerprint,
+            older: prints.collect(),
+        })
     }
 }
 
@@ -95,12 +116,24 @@ const ANSWERED: i64 = 1;
 
 /// The row of a key whose command is about to run.
 pub(crate) fn begun(shop: &str, key: &Idempotency, owner: &str, now: jiff::Timestamp) -> Guard {
-    Guard::Insert(IdempotencyRow::TABLE, row(shop, key, IN_FLIGHT, 0, Some(owner), None, None, now).into_values())
+    Guard::Insert(
+        IdempotencyRow::TABLE,
+        row(shop, key, IN_FLIGHT, 0, Some(owner), None, None, now).into_values(),
+    )
 }
 
 /// The row of a key whose command is done in the same commit.
 pub(crate) fn done_at_once(shop: &str, key: &Idempotency, answer: &Answer, now: jiff::Timestamp) -> Guard {
-    let row = row(shop, key, ANSWERED, answer.status, None, None, Some(answer.body.clone()), now);
+    let row = row(
+        shop,
+        key,
+        ANSWERED,
+        answer.status,
+        None,
+        None,
+        Some(answer.body.clone()),
+        now,
+    );
     Guard::Insert(IdempotencyRow::TABLE, row.into_values())
 }
 
@@ -113,7 +146,11 @@ pub(crate) fn answered(
     event: Option<&str>,
     now: jiff::Timestamp,
 ) -> Op {
-    let body = if event.is_some() { None } else { Some(answer.body.clone()) };
+    let body = if event.is_some() {
+        None
+    } else {
+        Some(answer.body.clone())
+    };
     let row = row(shop, key, ANSWERED, answer.status, Some(owner), event, body, now);
     Op::Update(IdempotencyRow::TABLE, row.into_values())
 }
@@ -182,9 +219,18 @@ impl Engine {
         if let Some(key) = key
             && problem.is_kept()
         {
-            let answer = Answer { status: problem.status(), body: refusal(&problem) };
+            let answer = Answer {
+                status: problem.status(),
+                body: refusal(&problem),
+            };
             let guard = done_at_once(shop, key, &answer, self.now());
-            let kept = self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await?;
+            let kept = self
+                .store
+                .commit(ChangeSet {
+                    guards: vec![guard],
+                    ops: vec![],
+                })
+                .await?;
             return match kept {
                 Commit::Done => Ok(answer),
                 Commit::Refused { .. } => self.replay(shop, key).await,
@@ -196,7 +242,10 @@ impl Engine {
     /// What was answered under a key.
     async fn replay(&self, shop: &str, key: &Idempotency) -> Result<Answer, Problem> {
         let Some(row) = repo::idempotency(self.store.as_ref(), shop, &key.hash).await? else {
-            return Err(Problem::with("conflict", "The request under this key has just ended without effect. Send it again."));
+            return Err(Problem::with(
+                "conflict",
+                "The request under this key has just ended without effect. Send it again.",
+            ));
         };
         if later(instant(row.created_at), KEPT_S) <= self.now() && row.state == ANSWERED {
             let gone = Guard::Delete {
@@ -204,31 +253,55 @@ impl Engine {
                 key: vec![shop.into(), key.hash.to_vec().into()],
                 expected: Some(row.version),
             };
-            let _ = self.store.commit(ChangeSet { guards: vec![gone], ops: vec![] }).await?;
-            return Err(Problem::with("conflict", "The key had expired and is free now. Send the request again."));
+            let _ = self
+                .store
+                .commit(ChangeSet {
+                    guards: vec![gone],
+                    ops: vec![],
+                })
+                .await?;
+            return Err(Problem::with(
+                "conflict",
+                "The key had expired and is free now. Send the request again.",
+            ));
         }
         if !key.fits(&row.fingerprint) {
-            return Err(Problem::with("unprocessable_entity", "The idempotency key was used with another request."));
+            return Err(Problem::with(
+                "unprocessable_entity",
+                "The idempotency key was used with another request.",
+            ));
         }
         if row.state != ANSWERED {
-            return Err(Problem::with("conflict", "A request with this idempotency key is still running."));
+            return Err(Problem::with(
+                "conflict",
+                "A request with this idempotency key is still running.",
+            ));
         }
         let body = match (row.answer, row.answer_event) {
             (Some(body), _) => body.into(),
             (None, Some(event)) => {
                 let event = repo::event(self.store.as_ref(), shop, &event).await?;
-                event.ok_or_else(|| Problem::new("internal_server_error"))?.data.into()
+                event
+                    .ok_or_else(|| Problem::new("internal_server_error"))?
+                    .data
+                    .into()
             }
             (None, None) => return Err(Problem::new("internal_server_error")),
         };
-        Ok(Answer { status: u16::try_from(row.status).unwrap_or(500), body })
+        Ok(Answer {
+            status: u16::try_from(row.status).unwrap_or(500),
+            body,
+        })
     }
 
     /// Takes away keys that expired, at most `limit`; how many there were.
     pub async fn purge_keys(&self, limit: i64) -> Result<usize, Problem> {
         let before = micros(later(self.now(), -KEPT_S));
         let rows = repo::idempotency_before(self.store.as_ref(), before, limit).await?;
-        let mut change = ChangeSet { guards: vec![], ops: vec![] };
+        let mut change = ChangeSet {
+            guards: vec![],
+            ops: vec![],
+        };
         for row in &rows {
             if row.state == ANSWERED {
                 change.ops.push(Op::Delete(

@@ -47,12 +47,17 @@ pub enum TakenIn {
 #[async_trait]
 impl Job<Engine> for ProcessNotification {
     const NAME: &'static str = "process-notification.v1";
-    const BACKOFF: Backoff =
-        Backoff { waits_s: &[5, 15, 60, 300, 900, 3_600, 21_600, 86_400], give_up_after: None };
+    const BACKOFF: Backoff = Backoff {
+        waits_s: &[5, 15, 60, 300, 900, 3_600, 21_600, 86_400],
+        give_up_after: None,
+    };
 
     async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
         let shop = engine.shop_of_job(&lease.shop).await?;
-        engine.process_notification(&shop, &self.notification, lease).await.map_err(|p| JobError::Retry(p.message.into_owned()))
+        engine
+            .process_notification(&shop, &self.notification, lease)
+            .await
+            .map_err(|p| JobError::Retry(p.message.into_owned()))
     }
 }
 
@@ -75,10 +80,13 @@ impl Engine {
         };
         let raw = RawNotification { headers, body };
         let notification = port.read_notification(account, &raw).map_err(|rejected| {
-            metrics::counter!("kessai_notifications_rejected_total", "provider" => provider.to_owned()).increment(1);
+            metrics::counter!("kessai_notifications_rejected_total", "provider" => provider.to_owned())
+                .increment(1);
             tracing::warn!(shop = %shop.id, provider, %rejected, "a notification was not believed");
             match rejected {
-                NotificationRejected::Unsigned | NotificationRejected::Mismatch => Problem::new("unauthorized"),
+                NotificationRejected::Unsigned | NotificationRejected::Mismatch => {
+                    Problem::new("unauthorized")
+                }
                 NotificationRejected::Unreadable => Problem::new("bad_request"),
             }
         })?;
@@ -100,7 +108,11 @@ impl Engine {
             provider: provider.into(),
             dedupe: vault::sha256(notification.dedupe.as_bytes())[..16].to_vec(),
             status: "new".into(),
-            payment_id: notification.key.as_deref().and_then(Payment::of_key).map(Into::into),
+            payment_id: notification
+                .key
+                .as_deref()
+                .and_then(Payment::of_key)
+                .map(Into::into),
             received_at: micros(now),
             version: 1,
             raw: raw.to_vec(),
@@ -113,10 +125,19 @@ impl Engine {
             .expect("plain data")
             .into(),
         };
-        let job = ProcessNotification { notification: id.as_str().into() };
+        let job = ProcessNotification {
+            notification: id.as_str().into(),
+        };
         let job = NewJob::new::<Self, _>(&shop.id, id.as_str(), now, &job);
         let guards = vec![Guard::Insert(InboxRow::TABLE, row.into_values())];
-        match self.store.commit(ChangeSet { guards, ops: vec![job.op()] }).await? {
+        match self
+            .store
+            .commit(ChangeSet {
+                guards,
+                ops: vec![job.op()],
+            })
+            .await?
+        {
             Commit::Done => {
                 self.wake.notify_one();
                 Ok(TakenIn::Stored)
@@ -126,7 +147,9 @@ impl Engine {
     }
 
     async fn process_notification(&self, shop: &Shop, id: &str, lease: &Lease) -> Result<Done, Problem> {
-        let Some(row) = repo::inbox(self.store.as_ref(), &shop.id, id).await? else { return Ok(Done::Finished) };
+        let Some(row) = repo::inbox(self.store.as_ref(), &shop.id, id).await? else {
+            return Ok(Done::Finished);
+        };
         if row.status.as_ref() != "new" {
             return Ok(Done::Finished);
         }
@@ -138,7 +161,10 @@ impl Engine {
                 let after = self.refresh(shop, payment.id.as_str()).await?;
                 if after.body.state.in_flight().is_some() {
                     // Our own call has not been answered yet; its end is settled there, and this is looked at again.
-                    return Err(Problem::with("conflict", "the payment's own call is still in flight"));
+                    return Err(Problem::with(
+                        "conflict",
+                        "the payment's own call is still in flight",
+                    ));
                 }
                 body.note = Some(format!("{} → {}", before.as_str(), after.status().as_str()).into());
                 ("processed", Some(payment.id.as_str().into()))
@@ -185,8 +211,11 @@ impl Engine {
         {
             return Ok(Some(payment));
         }
-        let Some(reference) = &body.reference else { return Ok(None) };
-        let found = repo::payment_by_reference(self.store.as_ref(), &shop.id, &row.provider, reference).await?;
+        let Some(reference) = &body.reference else {
+            return Ok(None);
+        };
+        let found =
+            repo::payment_by_reference(self.store.as_ref(), &shop.id, &row.provider, reference).await?;
         found.map(Payment::from_row).transpose().map_err(|error| {
             tracing::error!(%error, "a payment cannot be read");
             Problem::new("internal_server_error")

@@ -114,7 +114,11 @@ impl Engine {
             entropy: parts.entropy,
             transport: parts.transport,
             webhooks: parts.webhooks,
-            providers: parts.providers.into_iter().map(|provider| (provider.id(), provider)).collect(),
+            providers: parts
+                .providers
+                .into_iter()
+                .map(|provider| (provider.id(), provider))
+                .collect(),
             vault: parts.vault,
             settings: parts.settings,
             directory: ShopDirectory::default(),
@@ -171,15 +175,29 @@ impl Engine {
 
     /// Whether we made this text for `what`.
     pub fn proves(&self, what: &str, proof: &str) -> bool {
-        self.vault.proofs(what).iter().any(|made| vault::same(made.as_bytes(), proof.as_bytes()))
+        self.vault
+            .proofs(what)
+            .iter()
+            .any(|made| vault::same(made.as_bytes(), proof.as_bytes()))
     }
 
-    pub(crate) fn call(&self, account: Arc<kessai_provider::port::Account>, key: impl Into<Box<str>>) -> Call {
-        Call::new(account, key, self.transport.clone(), self.settings.provider_timeout_ms, self.now())
+    pub(crate) fn call(
+        &self,
+        account: Arc<kessai_provider::port::Account>,
+        key: impl Into<Box<str>>,
+    ) -> Call {
+        Call::new(
+            account,
+            key,
+            self.transport.clone(),
+            self.settings.provider_timeout_ms,
+            self.now(),
+        )
     }
 }
 
 /// `at` plus `seconds`, saturating.
 pub(crate) fn later(at: Timestamp, seconds: i64) -> Timestamp {
-    at.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+    at.saturating_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(Timestamp::MAX)
 }

@@ -19,9 +19,19 @@ pub(crate) struct Held<'a> {
 impl Locks {
     /// Waits for the id's turn; first come, first served.
     pub(crate) async fn hold(&self, id: &str) -> Held<'_> {
-        let lock = self.held.lock().expect("no panic while held").entry(id.into()).or_default().clone();
+        let lock = self
+            .held
+            .lock()
+            .expect("no panic while held")
+            .entry(id.into())
+            .or_default()
+            .clone();
         let guard = lock.lock_owned().await;
-        Held { locks: self, id: id.into(), guard: Some(guard) }
+        Held {
+            locks: self,
+            id: id.into(),
+            guard: Some(guard),
+        }
     }
 }
 
@@ -30,7 +40,10 @@ impl Drop for Held<'_> {
         let mut held = self.locks.held.lock().expect("no panic while held");
         self.guard = None;
         // Only the map's own handle is left: nobody waits.
-        if held.get(&self.id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+        if held
+            .get(&self.id)
+            .is_some_and(|lock| Arc::strong_count(lock) == 1)
+        {
             held.remove(&self.id);
         }
     }

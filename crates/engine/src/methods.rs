@@ -27,8 +27,15 @@ impl Engine {
         }
         let serve = |provider: &Arc<dyn Provider>| {
             let account = shop.accounts.get(provider.id())?.clone();
-            let capability = provider.capabilities().iter().find(|capability| capability.method == method)?;
-            Some(Route { capability, provider: provider.clone(), account })
+            let capability = provider
+                .capabilities()
+                .iter()
+                .find(|capability| capability.method == method)?;
+            Some(Route {
+                capability,
+                provider: provider.clone(),
+                account,
+            })
         };
         match shop.settings.routes.get(method) {
             Some(order) => order.iter().filter_map(|id| self.provider(id)).find_map(serve),
@@ -44,7 +51,12 @@ impl Engine {
     /// Every method a shop can offer, in its order.
     pub fn offered(&self, shop: &Shop) -> Vec<&'static Capability> {
         if !shop.settings.methods.is_empty() {
-            return shop.settings.methods.iter().filter_map(|method| self.capability(shop, method)).collect();
+            return shop
+                .settings
+                .methods
+                .iter()
+                .filter_map(|method| self.capability(shop, method))
+                .collect();
         }
         let mut seen: Vec<&'static Capability> = Vec::new();
         for provider in self.providers() {
@@ -64,7 +76,9 @@ impl Engine {
         let amount = session.body.amount;
         self.offered(shop)
             .into_iter()
-            .filter(|c| session.body.methods.is_empty() || session.body.methods.iter().any(|m| m.as_ref() == c.method))
+            .filter(|c| {
+                session.body.methods.is_empty() || session.body.methods.iter().any(|m| m.as_ref() == c.method)
+            })
             .filter(|c| c.flows.session)
             .filter(|c| !session.mode.stores_customer() || c.flows.stored)
             .filter(|c| c.currencies.contains(&amount.currency()))
@@ -112,7 +126,12 @@ pub fn session_methods(shop: &Shop, session: &Session, offer: &[&'static Capabil
                     let brands: Map<String, Value> = capability
                         .subtypes
                         .iter()
-                        .map(|store| ((*store).into(), json!({"icon": format!("/payment_methods/{store}.svg")})))
+                        .map(|store| {
+                            (
+                                (*store).into(),
+                                json!({"icon": format!("/payment_methods/{store}.svg")}),
+                            )
+                        })
                         .collect();
                     entry.insert("brands".into(), brands.into());
                 }
@@ -145,13 +164,19 @@ pub fn check_amount(capability: &Capability, total: i64, currency: Currency) -> 
     if !capability.currencies.contains(&currency) {
         return Err(Problem {
             param: Some("currency".into()),
-            ..Problem::with("invalid_currency", format!("{} cannot be paid in {currency}", capability.method))
+            ..Problem::with(
+                "invalid_currency",
+                format!("{} cannot be paid in {currency}", capability.method),
+            )
         });
     }
     if !(capability.minimum..=capability.maximum).contains(&total) {
         return Err(Problem::invalid(
             "amount",
-            format!("Amount must be from {} to {} for {}", capability.minimum, capability.maximum, capability.method),
+            format!(
+                "Amount must be from {} to {} for {}",
+                capability.minimum, capability.maximum, capability.method
+            ),
         ));
     }
     Ok(())

@@ -21,7 +21,11 @@ pub struct BadRow {
 
 impl BadRow {
     fn new(table: &'static str, id: &str, what: impl std::fmt::Display) -> Self {
-        Self { table, id: id.into(), what: what.to_string() }
+        Self {
+            table,
+            id: id.into(),
+            what: what.to_string(),
+        }
     }
 }
 
@@ -196,7 +200,12 @@ impl Payment {
             key: self.key(1),
             reference: self.reference.clone(),
             session: self.body.provider_session.clone(),
-            totals: Totals { amount: asked.minor(), tax: 0, fee: 0, currency: asked.currency() },
+            totals: Totals {
+                amount: asked.minor(),
+                tax: 0,
+                fee: 0,
+                currency: asked.currency(),
+            },
             method: self.method.clone(),
         }
     }
@@ -236,12 +245,21 @@ impl Payment {
         let body: PaymentBody = serde_json::from_str(&row.body).map_err(|e| bad(&e))?;
         body.state.assert_sound();
         if row.status.as_ref() != body.state.status().as_str() {
-            return Err(bad(&format!("column says {}, body {}", row.status, body.state.status().as_str())));
+            return Err(bad(&format!(
+                "column says {}, body {}",
+                row.status,
+                body.state.status().as_str()
+            )));
         }
         let id = |text: &Option<Box<str>>| text.as_ref().map(|text| text.parse()).transpose();
         Ok(Self {
             id: row.id.parse().map_err(|e| bad(&e))?,
-            session: row.session_id.as_ref().map(|text| text.parse()).transpose().map_err(|e| bad(&e))?,
+            session: row
+                .session_id
+                .as_ref()
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|e| bad(&e))?,
             customer: id(&row.customer_id).map_err(|e| bad(&e))?,
             shop: row.shop_id,
             method: row.method,
@@ -420,7 +438,13 @@ impl Purpose {
         match self {
             Self::Usual => view.facts(),
             Self::Expiry => {
-                let expired = |fact| if fact == Fact::Cancelled { Fact::Expired } else { fact };
+                let expired = |fact| {
+                    if fact == Fact::Cancelled {
+                        Fact::Expired
+                    } else {
+                        fact
+                    }
+                };
                 view.facts().into_iter().map(expired).collect()
             }
             Self::Unwind => Vec::new(),

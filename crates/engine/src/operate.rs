@@ -85,7 +85,11 @@ impl Engine {
                 fingerprint: fingerprint(&operating),
                 idempotency: key.map(|key| hex::encode([key.hash, key.fingerprint].concat()).into()),
                 description: operating.description.clone(),
-                purpose: if matches!(act, Act::Expire) { Purpose::Expiry } else { Purpose::Usual },
+                purpose: if matches!(act, Act::Expire) {
+                    Purpose::Expiry
+                } else {
+                    Purpose::Usual
+                },
                 ..AttemptBody::new(operating.totals)
             };
             if let Some(key) = key {
@@ -108,7 +112,9 @@ impl Engine {
             let call = self.call(account, payment.key(n));
             let outcome = send(provider.as_ref(), &call, &payment, &operating).await;
             // 3. The outcome.
-            return Ok(self.operated(shop, payment, row, attempt, &call, outcome, key).await?);
+            return Ok(self
+                .operated(shop, payment, row, attempt, &call, outcome, key)
+                .await?);
         }
         Err(Problem::with("conflict", "The payment is changing too fast.").into())
     }
@@ -125,12 +131,18 @@ impl Engine {
             (Some(provider), Some(account)) => Ok((provider.clone(), account.clone())),
             _ => {
                 tracing::error!(payment = %payment.id, provider = %payment.provider, "nobody serves this payment any more");
-                Err(Problem::with("service_unavailable", "The provider of this payment is not configured."))
+                Err(Problem::with(
+                    "service_unavailable",
+                    "The provider of this payment is not configured.",
+                ))
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the third step takes all that the first two made")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the third step takes all that the first two made"
+    )]
     async fn operated(
         &self,
         shop: &Shop,
@@ -148,7 +160,11 @@ impl Engine {
             let mut draft = Draft::of(self, shop, payment.clone(), session);
             let mut problem = None;
             if !matches!(outcome, Outcome::Unknown(_)) {
-                draft.payment.body.state.land(u32::try_from(row.n).expect("counted by us"));
+                draft
+                    .payment
+                    .body
+                    .state
+                    .land(u32::try_from(row.n).expect("counted by us"));
             }
             let status = match &outcome {
                 Outcome::Succeeded(view) | Outcome::Pending(view) => {
@@ -195,7 +211,9 @@ impl Engine {
             }
             payment = self.payment(shop, payment.id.as_str()).await?;
             let settled = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), row.n).await?;
-            if settled.is_some_and(|row| AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled)) {
+            if settled
+                .is_some_and(|row| AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled))
+            {
                 return Ok(payment_answer(&payment));
             }
         }
@@ -223,7 +241,10 @@ impl Engine {
             let (true, Some(banks)) = (capability.operations.refund_request, banks) else {
                 return Err(Problem::new("not_refundable").into());
             };
-            let pending: i64 = payment.body.refund_requests.iter()
+            let pending: i64 = payment
+                .body
+                .refund_requests
+                .iter()
                 .filter(|request| request.status.as_ref() == "pending")
                 .filter_map(|request| request.fields.get("amount").and_then(Value::as_i64))
                 .sum();
@@ -241,7 +262,10 @@ impl Engine {
             // key files it once.
             let n = payment.body.refund_requests.len() + 1;
             let call = self.call(account, format!("{}_rr{n}", payment.id));
-            let refund = BankRefund { amount: Some(money), fields: fields.clone() };
+            let refund = BankRefund {
+                amount: Some(money),
+                fields: fields.clone(),
+            };
             match banks.request(&call, &payment.handle(), &refund).await {
                 Outcome::Succeeded(_) | Outcome::Pending(_) => {}
                 Outcome::Declined(decline) => return Err(Problem::new(&decline.code).into()),
@@ -252,7 +276,14 @@ impl Engine {
             let mut shown = fields;
             shown.insert("amount".into(), asked.into());
             if let Some(number) = shown.get("account_number").and_then(Value::as_str) {
-                let kept: String = number.chars().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
+                let kept: String = number
+                    .chars()
+                    .rev()
+                    .take(3)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                    .collect();
                 shown.insert("account_number".into(), format!("****{kept}").into());
             }
             let request = RefundRequest {
@@ -283,7 +314,10 @@ impl Engine {
 }
 
 pub(crate) fn capability(provider: &dyn Provider, payment: &Payment) -> Result<&'static Capability, Problem> {
-    let line = provider.capabilities().iter().find(|capability| capability.method == payment.method.as_ref());
+    let line = provider
+        .capabilities()
+        .iter()
+        .find(|capability| capability.method == payment.method.as_ref());
     line.ok_or_else(|| Problem::new("internal_server_error"))
 }
 
@@ -299,9 +333,18 @@ fn plan(payment: &Payment, provider: &dyn Provider, act: &Act) -> Result<Operati
             }
             let totals = capture_totals(payment.body.totals, *amount, *tax)?;
             if totals.total() != state.asked() && !line.operations.partial_capture {
-                return Err(Problem::invalid("amount", "This method captures the whole amount only"));
+                return Err(Problem::invalid(
+                    "amount",
+                    "This method captures the whole amount only",
+                ));
             }
-            (Command::Capture { amount: totals.total() }, totals, None)
+            (
+                Command::Capture {
+                    amount: totals.total(),
+                },
+                totals,
+                None,
+            )
         }
         Act::Cancel | Act::Expire => {
             if provider.cancels().is_none() || !line.operations.cancel {
@@ -328,18 +371,35 @@ fn plan(payment: &Payment, provider: &dyn Provider, act: &Act) -> Result<Operati
                 ),
             };
             if asked.is_some_and(|asked| asked != state.refundable()) && !line.operations.partial_refund {
-                return Err(Problem::invalid("amount", "This method refunds the whole amount only"));
+                return Err(Problem::invalid(
+                    "amount",
+                    "This method refunds the whole amount only",
+                ));
             }
-            let whole = Totals { amount: 0, tax: 0, fee: 0, currency };
+            let whole = Totals {
+                amount: 0,
+                tax: 0,
+                fee: 0,
+                currency,
+            };
             (Command::Refund { amount: asked }, whole, description.clone())
         }
     };
-    let permitted = state.permit(command).map_err(|refused| refusal(command.operation(), refused))?;
+    let permitted = state
+        .permit(command)
+        .map_err(|refused| refusal(command.operation(), refused))?;
     let totals = match command {
-        Command::Refund { .. } => Totals { amount: permitted.minor(), ..totals },
+        Command::Refund { .. } => Totals {
+            amount: permitted.minor(),
+            ..totals
+        },
         Command::Capture { .. } | Command::Cancel => totals,
     };
-    Ok(Operating { operation: command.operation(), totals, description })
+    Ok(Operating {
+        operation: command.operation(),
+        totals,
+        description,
+    })
 }
 
 fn capture_totals(whole: Totals, amount: Option<i64>, tax: Option<i64>) -> Result<Totals, Problem> {
@@ -367,7 +427,12 @@ fn capture_totals(whole: Totals, amount: Option<i64>, tax: Option<i64>) -> Resul
     };
     let fee = if amount == whole.amount { whole.fee } else { 0 };
     in_range("amount", amount + tax + fee)?;
-    Ok(Totals { amount, tax, fee, currency: whole.currency })
+    Ok(Totals {
+        amount,
+        tax,
+        fee,
+        currency: whole.currency,
+    })
 }
 
 fn refusal(operation: Operation, refused: Refused) -> Problem {
@@ -384,13 +449,21 @@ fn refusal(operation: Operation, refused: Refused) -> Problem {
         }
         Refused::InFlight { operation } => Problem::with(
             "conflict",
-            format!("The payment's {} is still being confirmed with the provider. Nothing was done.", operation.as_str()),
+            format!(
+                "The payment's {} is still being confirmed with the provider. Nothing was done.",
+                operation.as_str()
+            ),
         ),
         Refused::Money(_) => Problem::invalid("amount", "amount is out of range"),
     }
 }
 
-pub(crate) async fn send(provider: &dyn Provider, call: &Call, payment: &Payment, operating: &Operating) -> Outcome<View> {
+pub(crate) async fn send(
+    provider: &dyn Provider,
+    call: &Call,
+    payment: &Payment,
+    operating: &Operating,
+) -> Outcome<View> {
     let handle = payment.handle();
     let absent = || Outcome::NotSent("the provider cannot do this".into());
     match operating.operation {
@@ -404,7 +477,14 @@ pub(crate) async fn send(provider: &dyn Provider, call: &Call, payment: &Payment
         },
         Operation::Refund => match provider.refunds() {
             Some(refunds) => {
-                refunds.refund(call, &handle, operating.totals.total(), operating.description.as_deref()).await
+                refunds
+                    .refund(
+                        call,
+                        &handle,
+                        operating.totals.total(),
+                        operating.description.as_deref(),
+                    )
+                    .await
             }
             None => absent(),
         },
@@ -434,7 +514,12 @@ pub fn read_bank_fields(given: &Map<String, Value>) -> Result<Map<String, Value>
     ];
     let mut fields = Map::new();
     for (name, required) in FIELDS {
-        match given.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty()) {
+        match given
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
             Some(text) if text.chars().count() <= 255 => {
                 fields.insert(name.into(), text.into());
             }
@@ -453,7 +538,10 @@ pub fn read_bank_fields(given: &Map<String, Value>) -> Result<Map<String, Value>
     digits("branch_number", 3)?;
     digits("account_number", 7)?;
     if !["normal", "checking", "savings"].contains(&fields["account_type"].as_str().unwrap_or_default()) {
-        return Err(Problem::invalid("account_type", "account_type must be normal, checking or savings"));
+        return Err(Problem::invalid(
+            "account_type",
+            "account_type must be normal, checking or savings",
+        ));
     }
     if let Some(fee) = given.get("include_payment_method_fee").and_then(Value::as_bool) {
         fields.insert("include_payment_method_fee".into(), fee.into());

@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 /// The waits after each failed delivery, in seconds: 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, then four days of 24 h.
 ///
 /// Source: docs/providers/komoju.md, "Webhooks" (inferred: nothing is published).
-pub const WAITS_S: [i64; 10] = [60, 300, 1_800, 7_200, 21_600, 43_200, 86_400, 86_400, 86_400, 86_400];
+pub const WAITS_S: [i64; 10] = [
+    60, 300, 1_800, 7_200, 21_600, 43_200, 86_400, 86_400, 86_400, 86_400,
+];
 
 /// Delivers one event to one endpoint.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,11 +88,17 @@ pub fn headers(secret: &str, id: &str, kind: &str, at: Timestamp, body: &[u8]) -
 #[async_trait]
 impl Job<Engine> for Deliver {
     const NAME: &'static str = "deliver.v1";
-    const BACKOFF: Backoff = Backoff { waits_s: &WAITS_S, give_up_after: None };
+    const BACKOFF: Backoff = Backoff {
+        waits_s: &WAITS_S,
+        give_up_after: None,
+    };
 
     async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
         let shop = engine.shop_of_job(&lease.shop).await?;
-        engine.deliver(&shop, &self.event, &self.endpoint, lease).await.map_err(|p| JobError::Retry(p.message.into_owned()))
+        engine
+            .deliver(&shop, &self.event, &self.endpoint, lease)
+            .await
+            .map_err(|p| JobError::Retry(p.message.into_owned()))
     }
 }
 
@@ -98,7 +106,11 @@ impl Engine {
     /// Adds a delivery of an event for every endpoint that wants it; whether there was any.
     pub(crate) fn owe(&self, shop: &Shop, event: &EventRow, change: &mut ChangeSet) -> bool {
         let mut any = false;
-        for endpoint in shop.endpoints.iter().filter(|endpoint| endpoint.wants(&event.kind)) {
+        for endpoint in shop
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.wants(&event.kind))
+        {
             self.owe_to(&shop.id, event, &endpoint.id, change);
             any = true;
         }
@@ -131,13 +143,23 @@ impl Engine {
         change.ops.push(Op::Insert(EventRow::TABLE, row.into_values()));
     }
 
-    async fn deliver(&self, shop: &Shop, event: &str, endpoint: &str, lease: &Lease) -> Result<Done, Problem> {
+    async fn deliver(
+        &self,
+        shop: &Shop,
+        event: &str,
+        endpoint: &str,
+        lease: &Lease,
+    ) -> Result<Done, Problem> {
         let store = self.store.as_ref();
-        let Some(delivery) = repo::delivery(store, &shop.id, event, endpoint).await? else { return Ok(Done::Finished) };
+        let Some(delivery) = repo::delivery(store, &shop.id, event, endpoint).await? else {
+            return Ok(Done::Finished);
+        };
         if delivery.status.as_ref() != "pending" {
             return Ok(Done::Finished);
         }
-        let Some(event) = repo::event(store, &shop.id, event).await? else { return Ok(Done::Finished) };
+        let Some(event) = repo::event(store, &shop.id, event).await? else {
+            return Ok(Done::Finished);
+        };
         let target = self.target(shop, endpoint).await?;
         let Some(target) = target.filter(|target| target.enabled) else {
             return self.end_delivery(delivery, "cancelled", None, lease).await;
@@ -163,22 +185,44 @@ impl Engine {
         let next = later(self.now(), WAITS_S[delivery.tries as usize]);
         tracing::warn!(delivery = %delivery.id, tries = delivery.tries + 1, status = ?tried.status, "a webhook was not taken");
         let expected = delivery.version;
-        let row = DeliveryRow { next_at: Some(micros(next)), ..self.tried(delivery, Some(tried)) };
-        let guard = Guard::Update { table: DeliveryRow::TABLE, row: row.into_values(), expected };
-        let _ = self.store.commit(ChangeSet { guards: vec![guard], ops: vec![] }).await?;
+        let row = DeliveryRow {
+            next_at: Some(micros(next)),
+            ..self.tried(delivery, Some(tried))
+        };
+        let guard = Guard::Update {
+            table: DeliveryRow::TABLE,
+            row: row.into_values(),
+            expected,
+        };
+        let _ = self
+            .store
+            .commit(ChangeSet {
+                guards: vec![guard],
+                ops: vec![],
+            })
+            .await?;
         Ok(Done::Again(next))
     }
 
     /// The endpoint of a delivery: one of the shop's, or `payment-n` for one that a payment brought along.
     async fn target(&self, shop: &Shop, id: &str) -> Result<Option<Endpoint>, Problem> {
         let Some((payment, n)) = id.split_once('-') else {
-            return Ok(shop.endpoints.iter().find(|candidate| candidate.id.as_ref() == id).cloned());
+            return Ok(shop
+                .endpoints
+                .iter()
+                .find(|candidate| candidate.id.as_ref() == id)
+                .cloned());
         };
-        let Some(payment) = self.load(&shop.id, payment).await? else { return Ok(None) };
+        let Some(payment) = self.load(&shop.id, payment).await? else {
+            return Ok(None);
+        };
         let hook = n.parse().ok().and_then(|n: usize| payment.body.hooks.get(n));
         let opened = hook.and_then(|hook| {
             let sealed = hex::decode(hook.sealed.as_bytes()).ok()?;
-            let secret = self.vault.open(&hook_place(&shop.id, payment.id.as_str()), &sealed).ok()?;
+            let secret = self
+                .vault
+                .open(&hook_place(&shop.id, payment.id.as_str()), &sealed)
+                .ok()?;
             Some(Endpoint {
                 id: id.into(),
                 url: hook.url.clone(),
@@ -197,7 +241,9 @@ impl Engine {
         let status = tried.as_ref().and_then(|tried| tried.status).map(i64::from);
         let tries = delivery.tries + i64::from(tried.is_some());
         // The first success needs no log: the columns say it all.
-        if let Some(tried) = tried.filter(|tried| delivery.tries > 0 || !matches!(tried.status, Some(200..=299))) {
+        if let Some(tried) =
+            tried.filter(|tried| delivery.tries > 0 || !matches!(tried.status, Some(200..=299)))
+        {
             body.tries.push(tried);
             if body.tries.len() > 20 {
                 body.tries.remove(0);
@@ -222,9 +268,19 @@ impl Engine {
         lease: &Lease,
     ) -> Result<Done, Problem> {
         let expected = delivery.version;
-        let row = DeliveryRow { status: status.into(), next_at: None, ..self.tried(delivery, tried) };
-        let guards =
-            vec![lease.finish(), Guard::Update { table: DeliveryRow::TABLE, row: row.into_values(), expected }];
+        let row = DeliveryRow {
+            status: status.into(),
+            next_at: None,
+            ..self.tried(delivery, tried)
+        };
+        let guards = vec![
+            lease.finish(),
+            Guard::Update {
+                table: DeliveryRow::TABLE,
+                row: row.into_values(),
+                expected,
+            },
+        ];
         match self.store.commit(ChangeSet { guards, ops: vec![] }).await? {
             // The next event of the same subject waits for this one.
             Commit::Done => {
@@ -236,12 +292,23 @@ impl Engine {
         }
     }
 
-    async fn post(&self, endpoint: &Endpoint, delivery: &DeliveryRow, event: &EventRow) -> Result<u16, String> {
+    async fn post(
+        &self,
+        endpoint: &Endpoint,
+        delivery: &DeliveryRow,
+        event: &EventRow,
+    ) -> Result<u16, String> {
         let body = Bytes::from(wire::event(event));
         let request = Request {
             method: Method::Post,
             url: endpoint.url.to_string(),
-            headers: headers(endpoint.secret.expose(), &delivery.id, &event.kind, self.now(), &body),
+            headers: headers(
+                endpoint.secret.expose(),
+                &delivery.id,
+                &event.kind,
+                self.now(),
+                &body,
+            ),
             body,
             timeout_ms: self.settings.webhook_timeout_ms,
         };
@@ -257,17 +324,33 @@ impl Engine {
     /// `not_found`; `conflict` while it is being sent.
     pub async fn replay_delivery(&self, shop: &Shop, event: &str, endpoint: &str) -> Result<(), Problem> {
         let store = self.store.as_ref();
-        let delivery = repo::delivery(store, &shop.id, event, endpoint).await?.ok_or_else(Problem::not_found)?;
-        let event = repo::event(store, &shop.id, event).await?.ok_or_else(Problem::not_found)?;
-        if self.revive(shop, delivery, &event).await? { Ok(()) } else { Err(Problem::new("conflict")) }
+        let delivery = repo::delivery(store, &shop.id, event, endpoint)
+            .await?
+            .ok_or_else(Problem::not_found)?;
+        let event = repo::event(store, &shop.id, event)
+            .await?
+            .ok_or_else(Problem::not_found)?;
+        if self.revive(shop, delivery, &event).await? {
+            Ok(())
+        } else {
+            Err(Problem::new("conflict"))
+        }
     }
 
     /// Has the dead deliveries of a span of events sent again, oldest first, at most 1,000; how many.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn replay_dead(&self, shop: &Shop, from: Timestamp, until: Timestamp) -> Result<usize, Problem> {
-        let (from, until) = (kessai_core::id::floor(from), kessai_core::id::floor(later(until, 1)));
+    pub async fn replay_dead(
+        &self,
+        shop: &Shop,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<usize, Problem> {
+        let (from, until) = (
+            kessai_core::id::floor(from),
+            kessai_core::id::floor(later(until, 1)),
+        );
         let dead = repo::dead_deliveries(self.store.as_ref(), &shop.id, &from, &until, 1_000).await?;
         let mut revived = 0;
         for delivery in dead {
@@ -296,17 +379,34 @@ impl Engine {
             body: serde_json::to_string(&body).expect("plain data").into(),
             ..delivery
         };
-        let mut guards = vec![Guard::Update { table: DeliveryRow::TABLE, row: row.into_values(), expected }];
+        let mut guards = vec![Guard::Update {
+            table: DeliveryRow::TABLE,
+            row: row.into_values(),
+            expected,
+        }];
         let job = delivery_job(&shop.id, event, &endpoint, now);
         if waiting {
             // Its job stands and waits for its time: it is called now.
-            let Op::Insert(table, row) = job.op() else { unreachable!("a job is inserted") };
-            let done = self.store.commit(ChangeSet { guards, ops: vec![Op::Update(table, row)] }).await?.is_done();
+            let Op::Insert(table, row) = job.op() else {
+                unreachable!("a job is inserted")
+            };
+            let done = self
+                .store
+                .commit(ChangeSet {
+                    guards,
+                    ops: vec![Op::Update(table, row)],
+                })
+                .await?
+                .is_done();
             self.wake.notify_one();
             return Ok(done);
         }
         guards.push(job.guard());
-        let done = self.store.commit(ChangeSet { guards, ops: vec![] }).await?.is_done();
+        let done = self
+            .store
+            .commit(ChangeSet { guards, ops: vec![] })
+            .await?
+            .is_done();
         self.wake.notify_one();
         Ok(done)
     }
@@ -356,7 +456,12 @@ impl Engine {
         let store = self.store.as_ref();
         let total = repo::count_events(store, &shop.id, (&from, &until)).await?;
         let rows = repo::events(store, &shop.id, (&from, &until), (page - 1) * per_page, per_page).await?;
-        Ok(wire::list(total, page, per_page, rows.iter().map(wire::event).collect()))
+        Ok(wire::list(
+            total,
+            page,
+            per_page,
+            rows.iter().map(wire::event).collect(),
+        ))
     }
 
     /// `GET /events/{id}`.
@@ -364,7 +469,9 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn show_event(&self, shop: &Shop, id: &str) -> Result<String, Problem> {
-        let row = repo::event(self.store.as_ref(), &shop.id, id).await?.ok_or_else(Problem::not_found)?;
+        let row = repo::event(self.store.as_ref(), &shop.id, id)
+            .await?
+            .ok_or_else(Problem::not_found)?;
         Ok(wire::event(&row))
     }
 }
@@ -377,7 +484,9 @@ pub(crate) fn hook_place(shop: &str, payment: &str) -> String {
 /// A span of time as a span of ids: from the first, up to but not including the second.
 pub(crate) fn span_of_ids(span: (Option<Timestamp>, Option<Timestamp>)) -> (String, String) {
     let from = span.0.map_or_else(String::new, kessai_core::id::floor);
-    let until = span.1.map_or_else(|| "~".into(), |until| kessai_core::id::floor(later(until, 1)));
+    let until = span
+        .1
+        .map_or_else(|| "~".into(), |until| kessai_core::id::floor(later(until, 1)));
     (from, until)
 }
 
@@ -391,7 +500,13 @@ mod tests {
         assert_eq!(body.len(), 120);
         let at = Timestamp::from_second(1_614_265_330).unwrap();
         let headers = headers("whsec_loopback", "d", "ping", at, body.as_bytes());
-        let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap();
+        let header = |name: &str| {
+            headers
+                .iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, v)| v.as_str())
+                .unwrap()
+        };
         assert_eq!(
             header("x-komoju-signature"),
             "160da026e7744fcddd5cb0d9dbb6c0c4e7a813ede2069d827f9c5682314dd855"
@@ -405,7 +520,13 @@ mod tests {
         // The example of the Standard Webhooks specification's libraries.
         let at = Timestamp::from_second(1_614_265_330).unwrap();
         let secret = ["whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"].concat();
-        let headers = headers(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "t", at, br#"{"test": 2432232314}"#);
+        let headers = headers(
+            &secret,
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "t",
+            at,
+            br#"{"test": 2432232314}"#,
+        );
         let signature = &headers.iter().find(|(n, _)| n == "webhook-signature").unwrap().1;
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }

@@ -115,7 +115,12 @@ impl Engine {
         self.once(&shop.id, key, self.create(shop, key, command)).await
     }
 
-    async fn create(&self, shop: &Shop, key: Option<&Idempotency>, command: CreatePayment) -> Result<Answer, Halt> {
+    async fn create(
+        &self,
+        shop: &Shop,
+        key: Option<&Idempotency>,
+        command: CreatePayment,
+    ) -> Result<Answer, Halt> {
         let now = self.now();
         let amount = Money::new(command.amount, command.currency)
             .map_err(|_| Problem::invalid("amount", "Amount must be greater than 0"))?;
@@ -130,10 +135,16 @@ impl Engine {
         let totals = Totals::direct(amount, command.tax, 0)
             .map_err(|_| Problem::invalid("tax", "tax is out of range"))?;
         check_amount(capability, totals.total().minor(), command.currency)?;
-        let capture = if capability.operations.two_step { command.capture } else { CaptureMode::Auto };
+        let capture = if capability.operations.two_step {
+            command.capture
+        } else {
+            CaptureMode::Auto
+        };
         let id = PaymentId::new(now, self.entropy.as_ref());
         if let Some(number) = &command.order_number {
-            chosen.guards.push(order_number(&shop.id, number, id.as_str(), now));
+            chosen
+                .guards
+                .push(order_number(&shop.id, number, id.as_str(), now));
         }
         let payment = Payment {
             shop: shop.id.clone(),
@@ -157,7 +168,12 @@ impl Engine {
                 cancel_url: command.cancel_url.clone(),
                 mcc: command.mcc,
                 statement_descriptor: command.statement_descriptor,
-                hooks: command.webhooks.iter().take(HOOKS_MOST).map(|hook| self.hook(&shop.id, &payment.id, hook)).collect(),
+                hooks: command
+                    .webhooks
+                    .iter()
+                    .take(HOOKS_MOST)
+                    .map(|hook| self.hook(&shop.id, &payment.id, hook))
+                    .collect(),
                 ..payment.body
             },
             ..payment
@@ -180,7 +196,14 @@ impl Engine {
             fraud_details: command.fraud_details,
         };
         let owns_number = payment.order_number.is_some();
-        let charge = Charge { payment, session: None, authorize, route: chosen.route, guards: chosen.guards, owns_number };
+        let charge = Charge {
+            payment,
+            session: None,
+            authorize,
+            route: chosen.route,
+            guards: chosen.guards,
+            owns_number,
+        };
         let charged = self.charge(shop, key, charge, &|payment, _, problem| match problem {
             Some(problem) => Answer::problem(problem),
             None => payment_answer(payment),
@@ -188,9 +211,21 @@ impl Engine {
         charged.await.map(|(answer, ..)| answer)
     }
 
-    fn hook(&self, shop: &str, payment: &PaymentId, (url, secret, events): &(Box<str>, Secret, Vec<Box<str>>)) -> Hook {
-        let sealed = self.vault.seal(&crate::outbox::hook_place(shop, payment.as_str()), secret.expose());
-        Hook { url: url.clone(), sealed: hex::encode(sealed).into(), events: events.clone() }
+    fn hook(
+        &self,
+        shop: &str,
+        payment: &PaymentId,
+        (url, secret, events): &(Box<str>, Secret, Vec<Box<str>>),
+    ) -> Hook {
+        let sealed = self.vault.seal(
+            &crate::outbox::hook_place(shop, payment.as_str()),
+            secret.expose(),
+        );
+        Hook {
+            url: url.clone(),
+            sealed: hex::encode(sealed).into(),
+            events: events.clone(),
+        }
     }
 
     /// Finds what is to be charged.
@@ -204,29 +239,49 @@ impl Engine {
         let email = session.and_then(|session| session.body.email.as_deref());
         let offered = |method: &str| match session {
             None => self.capability(shop, method),
-            Some(session) => self.session_offer(shop, session).into_iter().find(|c| c.method == method),
+            Some(session) => self
+                .session_offer(shop, session)
+                .into_iter()
+                .find(|c| c.method == method),
         };
         let routed = |method: &str| {
-            offered(method).and_then(|_| self.route(shop, method)).ok_or_else(|| {
-                let names: Vec<&str> = match session {
-                    Some(session) => self.session_offer(shop, session).iter().map(|c| c.method).collect(),
-                    None => self.offered(shop).iter().map(|c| c.method).collect(),
-                };
-                Problem {
-                    param: Some("payment_details".into()),
-                    ..Problem::with(
-                        "invalid_payment_type",
-                        format!("Payment type {method} is not offered; offered are {}", names.join(", ")),
-                    )
-                }
-            })
+            offered(method)
+                .and_then(|_| self.route(shop, method))
+                .ok_or_else(|| {
+                    let names: Vec<&str> = match session {
+                        Some(session) => self
+                            .session_offer(shop, session)
+                            .iter()
+                            .map(|c| c.method)
+                            .collect(),
+                        None => self.offered(shop).iter().map(|c| c.method).collect(),
+                    };
+                    Problem {
+                        param: Some("payment_details".into()),
+                        ..Problem::with(
+                            "invalid_payment_type",
+                            format!(
+                                "Payment type {method} is not offered; offered are {}",
+                                names.join(", ")
+                            ),
+                        )
+                    }
+                })
         };
         match source {
             Source::Details(given) => {
-                let method = given.get("type").and_then(Value::as_str).ok_or_else(|| Problem::missing("type"))?;
+                let method = given
+                    .get("type")
+                    .and_then(Value::as_str)
+                    .ok_or_else(|| Problem::missing("type"))?;
                 let route = routed(method)?;
                 let details = details::read(given, offered, email, now)?;
-                Ok(Chosen { details, route, customer: None, guards: vec![] })
+                Ok(Chosen {
+                    details,
+                    route,
+                    customer: None,
+                    guards: vec![],
+                })
             }
             Source::Token(id) => self.spend_token(shop, id, &routed, now).await,
             Source::Customer(id) => {
@@ -237,7 +292,12 @@ impl Engine {
                     instrument: Instrument::Stored(stored.reference),
                     fields: stored.source,
                 };
-                Ok(Chosen { details, route, customer: Some(stored.id), guards: vec![] })
+                Ok(Chosen {
+                    details,
+                    route,
+                    customer: Some(stored.id),
+                    guards: vec![],
+                })
             }
         }
     }
@@ -250,7 +310,14 @@ impl Engine {
         charge: Charge,
         answer: &ToAnswer<'_>,
     ) -> Result<(Answer, Payment, Option<Session>), Halt> {
-        let Charge { payment, session, authorize, route, guards, owns_number } = charge;
+        let Charge {
+            payment,
+            session,
+            authorize,
+            route,
+            guards,
+            owns_number,
+        } = charge;
         let _turn = self.payment_locks.hold(payment.id.as_str()).await;
         // 1. The intent.
         let mut draft = Draft::new(self, shop, payment, session);
@@ -259,7 +326,12 @@ impl Engine {
             draft.guard(guard);
         }
         if let Some(key) = key {
-            draft.guard(idempotency::begun(&shop.id, key, draft.payment.id.as_str(), draft.now()));
+            draft.guard(idempotency::begun(
+                &shop.id,
+                key,
+                draft.payment.id.as_str(),
+                draft.now(),
+            ));
         }
         let attempt = AttemptBody {
             fingerprint: fingerprint(&authorize),
@@ -273,7 +345,11 @@ impl Engine {
             session.body.tries += 1;
         }
         let amount = draft.payment.body.state.asked();
-        draft.payment.body.state.take_off(InFlight { attempt: 1, operation: Operation::Authorize, amount });
+        draft.payment.body.state.take_off(InFlight {
+            attempt: 1,
+            operation: Operation::Authorize,
+            amount,
+        });
         draft.intend(1, Operation::Authorize, &attempt);
         let row = draft.intended_row(1, Operation::Authorize, &attempt);
         let (payment, session) = match draft.commit().await? {
@@ -282,18 +358,36 @@ impl Engine {
             // The caller's guards are an order number or a token: both say so themselves.
             Committed::Refused(guard) => return Err(Halt::Problem(taken(guard + 1 == own, owns_number))),
             Committed::Stale => {
-                return Err(Problem::with("conflict", "The session is being paid by another request.").into());
+                return Err(
+                    Problem::with("conflict", "The session is being paid by another request.").into(),
+                );
             }
         };
         // 2. The call.
         let call = self.call(route.account.clone(), payment.key(1));
         let outcome = route.provider.authorize(&call, &authorize).await;
         // 3. The outcome.
-        let made = self.authorized(shop, payment, session, row, attempt, &call, outcome, key, owns_number, answer).await;
+        let made = self
+            .authorized(
+                shop,
+                payment,
+                session,
+                row,
+                attempt,
+                &call,
+                outcome,
+                key,
+                owns_number,
+                answer,
+            )
+            .await;
         Ok(made?)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the third step takes all that the first two made")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the third step takes all that the first two made"
+    )]
     async fn authorized(
         &self,
         shop: &Shop,
@@ -327,11 +421,24 @@ impl Engine {
                     {
                         session.body.payment = Some(draft.payment.id.clone());
                     }
-                    if matches!(outcome, Outcome::Pending(_)) { AttemptStatus::Pending } else { AttemptStatus::Succeeded }
+                    if matches!(outcome, Outcome::Pending(_)) {
+                        AttemptStatus::Pending
+                    } else {
+                        AttemptStatus::Succeeded
+                    }
                 }
                 Outcome::Declined(decline) => {
-                    draft.payment.reference = draft.payment.reference.take().or_else(|| decline.reference.clone());
-                    draft.fold(&[Fact::Failed { code: decline.code.clone() }], None);
+                    draft.payment.reference = draft
+                        .payment
+                        .reference
+                        .take()
+                        .or_else(|| decline.reference.clone());
+                    draft.fold(
+                        &[Fact::Failed {
+                            code: decline.code.clone(),
+                        }],
+                        None,
+                    );
                     problem = Some(Problem::new(&decline.code));
                     attempt.note = Some(format!("{}: {}", decline.code, decline.message).into());
                     AttemptStatus::Declined
@@ -344,13 +451,23 @@ impl Engine {
                     metrics::counter!("kessai_provider_rejections_total", "provider" => draft.payment.provider.to_string())
                         .increment(1);
                     let shown = rejected(rejection);
-                    draft.fold(&[Fact::Failed { code: shown.code.name.into() }], None);
+                    draft.fold(
+                        &[Fact::Failed {
+                            code: shown.code.name.into(),
+                        }],
+                        None,
+                    );
                     problem = Some(shown);
                     attempt.note = Some(format!("{}: {}", rejection.code, rejection.message).into());
                     AttemptStatus::Rejected
                 }
                 Outcome::NotSent(cause) => {
-                    draft.fold(&[Fact::Failed { code: "service_unavailable".into() }], None);
+                    draft.fold(
+                        &[Fact::Failed {
+                            code: "service_unavailable".into(),
+                        }],
+                        None,
+                    );
                     if let (true, Some(number)) = (owns_number, &draft.payment.order_number) {
                         // Nothing was sent: the shop may try the same number again.
                         let gone = vec![shop.id.as_ref().into(), number.as_ref().into()];
@@ -380,13 +497,20 @@ impl Engine {
             )
             .increment(1);
             match draft.commit().await? {
-                Committed::Done(payment, session) => return Ok((given, *payment, session.map(|session| *session))),
+                Committed::Done(payment, session) => {
+                    return Ok((given, *payment, session.map(|session| *session)));
+                }
                 Committed::Refused(_) | Committed::Stale => {
-                    let again = self.load(&shop.id, payment.id.as_str()).await?.ok_or_else(Problem::not_found)?;
+                    let again = self
+                        .load(&shop.id, payment.id.as_str())
+                        .await?
+                        .ok_or_else(Problem::not_found)?;
                     payment = again;
                     session = self.session_of(&payment).await?;
                     let row = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), 1).await?;
-                    if row.is_some_and(|row| AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled)) {
+                    if row.is_some_and(|row| {
+                        AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled)
+                    }) {
                         // Settled by inquiry meanwhile; what is true stands in the payment.
                         let given = answer(&payment, session.as_ref(), None);
                         return Ok((given, payment, session));
@@ -399,7 +523,9 @@ impl Engine {
 
     /// Reads a payment.
     pub(crate) async fn load(&self, shop: &str, id: &str) -> Result<Option<Payment>, Problem> {
-        let Some(row) = repo::payment(self.store.as_ref(), shop, id).await? else { return Ok(None) };
+        let Some(row) = repo::payment(self.store.as_ref(), shop, id).await? else {
+            return Ok(None);
+        };
         Payment::from_row(row).map(Some).map_err(|error| {
             tracing::error!(%error, "a payment cannot be read");
             Problem::new("internal_server_error")
@@ -465,7 +591,9 @@ impl Engine {
             return Ok(repo::count_payments(store, &shop.id, filter).await?);
         }
         let hour = crate::change::BUCKET_US;
-        let from = filter.from_us.map_or(i64::MIN, |at| at.div_euclid(hour) + i64::from(at.rem_euclid(hour) != 0));
+        let from = filter.from_us.map_or(i64::MIN, |at| {
+            at.div_euclid(hour) + i64::from(at.rem_euclid(hour) != 0)
+        });
         let until = filter.until_us.map_or(i64::MAX, |at| at.div_euclid(hour));
         if from > until {
             return Ok(repo::count_payments(store, &shop.id, filter).await?);
@@ -486,7 +614,8 @@ impl Engine {
             total += repo::count_payments(store, &shop.id, &edge(Some(at), Some(from * hour), true)).await?;
         }
         if let Some(at) = filter.until_us {
-            total += repo::count_payments(store, &shop.id, &edge(Some(until * hour), Some(at), false)).await?;
+            total +=
+                repo::count_payments(store, &shop.id, &edge(Some(until * hour), Some(at), false)).await?;
         }
         Ok(total)
     }
@@ -532,8 +661,15 @@ impl Engine {
 
 /// What a command on a payment answers: 202 while the provider has not answered, else 200.
 pub fn payment_answer(payment: &Payment) -> Answer {
-    let status = if payment.body.state.in_flight().is_some() { 202 } else { 200 };
-    Answer { status, body: wire::payment(payment) }
+    let status = if payment.body.state.in_flight().is_some() {
+        202
+    } else {
+        200
+    };
+    Answer {
+        status,
+        body: wire::payment(payment),
+    }
 }
 
 /// What a refused guard of a charge says. The order number, when the payment claims one, is the last of them; the others spend a token.
@@ -604,7 +740,11 @@ fn fingerprint(authorize: &Authorize) -> Box<str> {
 
 /// Turns the filter's span of time into a span of ids.
 fn set_span(filter: &mut PaymentFilter) {
-    filter.from_id = filter.from_us.map(|at| kessai_core::id::floor(repo::instant(at)).into());
+    filter.from_id = filter
+        .from_us
+        .map(|at| kessai_core::id::floor(repo::instant(at)).into());
     // The API's instants are whole seconds: the last one belongs to the span.
-    filter.below_id = filter.until_us.map(|at| kessai_core::id::floor(repo::instant(at.saturating_add(1_000_000))).into());
+    filter.below_id = filter
+        .until_us
+        .map(|at| kessai_core::id::floor(repo::instant(at.saturating_add(1_000_000))).into());
 }

@@ -108,23 +108,38 @@ impl Problem {
     /// The usual words of a code.
     pub fn new(name: &str) -> Self {
         let code = code(name);
-        Self { code, message: code.message.into(), param: None }
+        Self {
+            code,
+            message: code.message.into(),
+            param: None,
+        }
     }
 
     /// A code with other words.
     pub fn with(name: &str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { message: message.into(), ..Self::new(name) }
+        Self {
+            message: message.into(),
+            ..Self::new(name)
+        }
     }
 
     /// A required parameter is missing.
     pub fn missing(param: impl Into<Cow<'static, str>>) -> Self {
         let param = param.into();
-        Self { message: format!("A required parameter ({param}) is missing").into(), param: Some(param), ..Self::new("missing_parameter") }
+        Self {
+            message: format!("A required parameter ({param}) is missing").into(),
+            param: Some(param),
+            ..Self::new("missing_parameter")
+        }
     }
 
     /// A parameter is wrong.
     pub fn invalid(param: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { message: message.into(), param: Some(param.into()), ..Self::new("invalid_parameter") }
+        Self {
+            message: message.into(),
+            param: Some(param.into()),
+            ..Self::new("invalid_parameter")
+        }
     }
 
     /// No such thing, or not yours.
@@ -148,8 +163,12 @@ impl Problem {
     }
 
     fn render(&self, status: Option<&'static str>) -> String {
-        let inner =
-            Inner { code: self.code.name, message: &self.message, param: self.param.as_deref(), details: Empty {} };
+        let inner = Inner {
+            code: self.code.name,
+            message: &self.message,
+            param: self.param.as_deref(),
+            details: Empty {},
+        };
         serde_json::to_string(&Envelope { status, error: inner }).expect("plain data")
     }
 
@@ -164,8 +183,14 @@ impl From<kessai_store::StoreError> for Problem {
     fn from(error: kessai_store::StoreError) -> Self {
         tracing::error!(%error, "the store failed");
         use kessai_store::StoreError;
-        if matches!(error, StoreError::Busy | StoreError::Unavailable { .. } | StoreError::InDoubt) {
-            Self::with("service_unavailable", "The server is busy. Try again with the same idempotency key.")
+        if matches!(
+            error,
+            StoreError::Busy | StoreError::Unavailable { .. } | StoreError::InDoubt
+        ) {
+            Self::with(
+                "service_unavailable",
+                "The server is busy. Try again with the same idempotency key.",
+            )
         } else {
             Self::new("internal_server_error")
         }

@@ -85,7 +85,8 @@ impl Engine {
         key: Option<&Idempotency>,
         command: CreateSession,
     ) -> Result<Answer, Problem> {
-        self.once(&shop.id, key, self.make_session(shop, key, command)).await
+        self.once(&shop.id, key, self.make_session(shop, key, command))
+            .await
     }
 
     async fn make_session(
@@ -101,20 +102,30 @@ impl Engine {
             return Err(Problem::invalid("amount", "Amount must be greater than 0").into());
         }
         if !(1..=session::MAX_LIFE_S).contains(&command.life_s) {
-            return Err(Problem::invalid("expires_in_seconds", "expires_in_seconds must be from 1 to 86400").into());
+            return Err(
+                Problem::invalid("expires_in_seconds", "expires_in_seconds must be from 1 to 86400").into(),
+            );
         }
         for method in &command.methods {
             if self.capability(shop, method).is_none() {
                 let names: Vec<&str> = self.offered(shop).iter().map(|c| c.method).collect();
-                let message = format!("Payment type {method} is not offered; offered are {}", names.join(", "));
-                return Err(Problem { param: Some("payment_types".into()), ..Problem::with("invalid_payment_type", message) }
-                    .into());
+                let message = format!(
+                    "Payment type {method} is not offered; offered are {}",
+                    names.join(", ")
+                );
+                return Err(Problem {
+                    param: Some("payment_types".into()),
+                    ..Problem::with("invalid_payment_type", message)
+                }
+                .into());
             }
         }
         let customer = match &command.customer {
             Some(id) => {
                 let found = repo::customer(self.store.as_ref(), &shop.id, id).await?;
-                found.filter(|row| row.deleted_at.is_none()).ok_or_else(Problem::not_found)?;
+                found
+                    .filter(|row| row.deleted_at.is_none())
+                    .ok_or_else(Problem::not_found)?;
                 Some(id.parse::<CustomerId>().map_err(|_| Problem::not_found())?)
             }
             None => None,
@@ -150,7 +161,11 @@ impl Engine {
         let offer = self.session_offer(shop, &session);
         if offer.is_empty() {
             let message = "No offered payment type can take this amount in this currency";
-            return Err(Problem { param: Some("amount".into()), ..Problem::with("invalid_payment_type", message) }.into());
+            return Err(Problem {
+                param: Some("amount".into()),
+                ..Problem::with("invalid_payment_type", message)
+            }
+            .into());
         }
         let answer = Answer::ok(self.show(shop, &session, None));
         let mut guards = Vec::new();
@@ -164,9 +179,11 @@ impl Engine {
         match self.store.commit(ChangeSet { guards, ops }).await? {
             Commit::Done => Ok(answer),
             Commit::Refused { guard: 0 } if key.is_some() => Err(Halt::KeyTaken),
-            Commit::Refused { .. } => {
-                Err(Problem::invalid("external_order_num", "external_order_num has already been taken").into())
-            }
+            Commit::Refused { .. } => Err(Problem::invalid(
+                "external_order_num",
+                "external_order_num has already been taken",
+            )
+            .into()),
         }
     }
 
@@ -184,7 +201,9 @@ impl Engine {
 
     /// Reads a session.
     pub(crate) async fn load_session(&self, shop: &str, id: &str) -> Result<Option<Session>, Problem> {
-        let Some(row) = repo::session(self.store.as_ref(), shop, id).await? else { return Ok(None) };
+        let Some(row) = repo::session(self.store.as_ref(), shop, id).await? else {
+            return Ok(None);
+        };
         Session::from_row(row).map(Some).map_err(|error| {
             tracing::error!(%error, "a session cannot be read");
             Problem::new("internal_server_error")
@@ -196,7 +215,10 @@ impl Engine {
     /// # Errors
     /// `not_found` also for another shop's.
     pub async fn session(&self, shop: &Shop, id: &str) -> Result<(Session, Option<Payment>), Problem> {
-        let session = self.load_session(&shop.id, id).await?.ok_or_else(Problem::not_found)?;
+        let session = self
+            .load_session(&shop.id, id)
+            .await?
+            .ok_or_else(Problem::not_found)?;
         let payment = match &session.body.payment {
             Some(payment) => self.load(&shop.id, payment.as_str()).await?,
             None => None,
@@ -247,7 +269,11 @@ impl Engine {
                 session.version += 1;
                 let answer = Answer::ok(self.show(shop, &session, payment.as_ref()));
                 let row = session.row().into_values();
-                let mut guards = vec![Guard::Update { table: SessionRow::TABLE, row, expected }];
+                let mut guards = vec![Guard::Update {
+                    table: SessionRow::TABLE,
+                    row,
+                    expected,
+                }];
                 if let Some(key) = key {
                     guards.push(idempotency::done_at_once(&shop.id, key, &answer, self.now()));
                 }
@@ -316,9 +342,17 @@ impl Engine {
         let fee = capability.session_fee;
         let totals = Totals::in_session(session.body.amount, fee)
             .map_err(|_| Problem::invalid("amount", "amount is out of range"))?;
-        check_amount(capability, session.body.amount.minor(), session.body.amount.currency())?;
+        check_amount(
+            capability,
+            session.body.amount.minor(),
+            session.body.amount.currency(),
+        )?;
         let wanted = command.capture.unwrap_or(session.body.capture);
-        let capture = if capability.operations.two_step { wanted } else { CaptureMode::Auto };
+        let capture = if capability.operations.two_step {
+            wanted
+        } else {
+            CaptureMode::Auto
+        };
         let payment_id = PaymentId::new(now, self.entropy.as_ref());
         let deadline = details::deadline(capability, &chosen.details.fields, now);
         let payment = Payment {
@@ -340,7 +374,10 @@ impl Engine {
             body: new_body(totals, capture, &chosen.details, &session.body.locale),
         };
         let payment = Payment {
-            body: crate::model::PaymentBody { metadata: session.body.metadata.clone(), ..payment.body },
+            body: crate::model::PaymentBody {
+                metadata: session.body.metadata.clone(),
+                ..payment.body
+            },
             ..payment
         };
         let back = format!("{}/sessions/{}/return", self.settings.public_url, session.id);
@@ -369,11 +406,17 @@ impl Engine {
             owns_number: false,
         };
         let public_url = self.settings.public_url.clone();
-        let answer = move |payment: &Payment, session: Option<&Session>, problem: Option<&Problem>| match problem {
-            Some(problem) => Answer { status: problem.status(), body: problem.pay_body() },
-            None => pay_answer(&public_url, payment, session),
-        };
-        self.charge(shop, key, charge, &answer).await.map(|(answer, ..)| answer)
+        let answer =
+            move |payment: &Payment, session: Option<&Session>, problem: Option<&Problem>| match problem {
+                Some(problem) => Answer {
+                    status: problem.status(),
+                    body: problem.pay_body(),
+                },
+                None => pay_answer(&public_url, payment, session),
+            };
+        self.charge(shop, key, charge, &answer)
+            .await
+            .map(|(answer, ..)| answer)
     }
 
     async fn store_card_in_session(
@@ -389,7 +432,9 @@ impl Engine {
         session.completed_at = Some(self.now());
         session.body.customer = customer.parse().ok();
         session.version += 1;
-        let row = repo::customer(self.store.as_ref(), &shop.id, &customer).await?.ok_or_else(Problem::not_found)?;
+        let row = repo::customer(self.store.as_ref(), &shop.id, &customer)
+            .await?
+            .ok_or_else(Problem::not_found)?;
         let shown = serde_json::json!({
             "id": 1, "uuid": customer, "merchant_id": shop.merchant, "email": row.email,
             "currency": session.body.amount.currency().code(), "locale": session.body.locale, "name": null, "phone": null,
@@ -397,16 +442,28 @@ impl Engine {
             "updated_at": kessai_core::time::wire_utc(self.now()), "archived_at": null,
         });
         let back = return_to(&self.settings.public_url, &session);
-        let answer = Answer::ok(wire::pay_result("completed", Some(&back), None, None, Some(shown)));
+        let answer = Answer::ok(wire::pay_result(
+            "completed",
+            Some(&back),
+            None,
+            None,
+            Some(shown),
+        ));
         let row = session.row().into_values();
-        let mut guards = vec![Guard::Update { table: SessionRow::TABLE, row, expected }];
+        let mut guards = vec![Guard::Update {
+            table: SessionRow::TABLE,
+            row,
+            expected,
+        }];
         if let Some(key) = key {
             guards.push(idempotency::done_at_once(&shop.id, key, &answer, self.now()));
         }
         match self.store.commit(ChangeSet { guards, ops: vec![] }).await? {
             Commit::Done => Ok(answer),
             Commit::Refused { guard: 1 } => Err(Halt::KeyTaken),
-            Commit::Refused { .. } => Err(Problem::with("conflict", "The session is being paid by another request.").into()),
+            Commit::Refused { .. } => {
+                Err(Problem::with("conflict", "The session is being paid by another request.").into())
+            }
         }
     }
 }
@@ -425,13 +482,23 @@ pub(crate) fn pay_answer(public_url: &str, payment: &Payment, session: Option<&S
     let ours = || wire::session_url(public_url, payment.session.as_ref().map_or("", |id| id.as_str()));
     let back = || session.map_or_else(ours, |session| return_to(public_url, session));
     let (status, redirect) = match payment.status() {
-        Status::Pending => ("pending", next.map_or_else(ours, |next| next.redirect_url.to_string())),
-        Status::Authorized if payment.body.state.capture_mode() == CaptureMode::Auto => {
-            ("completed", wire::instructions_url(public_url, payment.id.as_str()))
-        }
+        Status::Pending => (
+            "pending",
+            next.map_or_else(ours, |next| next.redirect_url.to_string()),
+        ),
+        Status::Authorized if payment.body.state.capture_mode() == CaptureMode::Auto => (
+            "completed",
+            wire::instructions_url(public_url, payment.id.as_str()),
+        ),
         Status::Authorized | Status::Captured => ("completed", back()),
         Status::Cancelled | Status::Expired | Status::Refunded | Status::Failed => ("error", ours()),
     };
     let app = next.and_then(|next| next.app_url.as_deref());
-    Answer::ok(wire::pay_result(status, Some(&redirect), app, Some(payment), None))
+    Answer::ok(wire::pay_result(
+        status,
+        Some(&redirect),
+        app,
+        Some(payment),
+        None,
+    ))
 }

@@ -16,8 +16,8 @@ use kessai_core::tax::Totals;
 use kessai_core::{DiscrepancyId, Money, PaymentId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease};
 use kessai_provider::port::{Outcome, View};
-use kessai_store::repo::{self, DiscrepancyRow, instant, micros};
 use kessai_store::Guard;
+use kessai_store::repo::{self, DiscrepancyRow, instant, micros};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -49,7 +49,9 @@ const ASKED_FOR_S: i64 = 31 * 86_400;
 
 /// The waits between inquiries about an unknown attempt, in seconds; the last repeats.
 const INQUIRIES: Backoff = Backoff {
-    waits_s: &[15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400],
+    waits_s: &[
+        15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400,
+    ],
     give_up_after: None,
 };
 
@@ -82,7 +84,10 @@ impl Job<Engine> for SettleAttempt {
 
     async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
         let shop = engine.shop_of_job(&lease.shop).await?;
-        match engine.settle_attempt(&shop, self.payment.as_str(), self.attempt).await {
+        match engine
+            .settle_attempt(&shop, self.payment.as_str(), self.attempt)
+            .await
+        {
             Ok(Settled::Yes) => Ok(Done::Finished),
             Ok(Settled::NotYet(why, since)) => {
                 let age = engine.now().duration_since(since).as_secs();
@@ -99,7 +104,12 @@ impl Job<Engine> for SettleAttempt {
                 if age > 3_600 {
                     tracing::error!(payment = %self.payment, attempt = self.attempt, age_s = age, %why, "an attempt's end is still unknown");
                 }
-                Ok(Done::Again(engine.now().saturating_add(INQUIRIES.wait(lease.attempt)).unwrap_or(Timestamp::MAX)))
+                Ok(Done::Again(
+                    engine
+                        .now()
+                        .saturating_add(INQUIRIES.wait(lease.attempt))
+                        .unwrap_or(Timestamp::MAX),
+                ))
             }
             Err(problem) => Err(retry(problem)),
         }
@@ -109,11 +119,17 @@ impl Job<Engine> for SettleAttempt {
 #[async_trait]
 impl Job<Engine> for WatchPayment {
     const NAME: &'static str = "watch-payment.v1";
-    const BACKOFF: Backoff = Backoff { waits_s: &[30, 60, 300, 900, 3_600], give_up_after: None };
+    const BACKOFF: Backoff = Backoff {
+        waits_s: &[30, 60, 300, 900, 3_600],
+        give_up_after: None,
+    };
 
     async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
         let shop = engine.shop_of_job(&lease.shop).await?;
-        let payment = engine.refresh(&shop, self.payment.as_str()).await.map_err(retry)?;
+        let payment = engine
+            .refresh(&shop, self.payment.as_str())
+            .await
+            .map_err(retry)?;
         if !payment.status().is_open() {
             return Ok(Done::Finished);
         }
@@ -123,7 +139,11 @@ impl Job<Engine> for WatchPayment {
             engine.expire(&shop, self.payment.as_str()).await.map_err(retry)?;
             return Ok(Done::Finished);
         }
-        Ok(Done::Again(if over { later(now, 300) } else { next_look(&payment, lease.attempt, now) }))
+        Ok(Done::Again(if over {
+            later(now, 300)
+        } else {
+            next_look(&payment, lease.attempt, now)
+        }))
     }
 }
 
@@ -134,7 +154,10 @@ impl Job<Engine> for Unwind {
 
     async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
         let shop = engine.shop_of_job(&lease.shop).await?;
-        engine.unwind(&shop, self.payment.as_str(), lease.attempt).await.map_err(retry)
+        engine
+            .unwind(&shop, self.payment.as_str(), lease.attempt)
+            .await
+            .map_err(retry)
     }
 }
 
@@ -173,7 +196,13 @@ impl Engine {
             let Some(view) = self.inquire(shop, &payment).await? else {
                 if payment.status().is_open() && payment.reference.is_some() {
                     tracing::error!(payment = %payment.id, "the provider no longer knows this payment");
-                    self.raise(&shop.id, id, "unknown_at_provider", &json!({"reference": payment.reference})).await?;
+                    self.raise(
+                        &shop.id,
+                        id,
+                        "unknown_at_provider",
+                        &json!({"reference": payment.reference}),
+                    )
+                    .await?;
                 }
                 return Ok(payment);
             };
@@ -185,7 +214,12 @@ impl Engine {
     }
 
     /// Folds a fresh view into a payment without an open attempt. `None`: it changed meanwhile.
-    async fn fold_view(&self, shop: &Shop, payment: Payment, view: &View) -> Result<Option<Payment>, Problem> {
+    async fn fold_view(
+        &self,
+        shop: &Shop,
+        payment: Payment,
+        view: &View,
+    ) -> Result<Option<Payment>, Problem> {
         let before = payment.clone();
         let session = self.session_of(&payment).await?;
         let mut draft = Draft::of(self, shop, payment, session);
@@ -205,7 +239,10 @@ impl Engine {
         let call = self.call(account, payment.key(payment.body.attempts.max(1)));
         provider.inquire(&call, &payment.handle()).await.map_err(|error| {
             tracing::warn!(payment = %payment.id, %error, "an inquiry brought nothing");
-            Problem::with("gateway_timeout", "The provider did not answer the inquiry. No money was moved by it.")
+            Problem::with(
+                "gateway_timeout",
+                "The provider did not answer the inquiry. No money was moved by it.",
+            )
         })
     }
 
@@ -216,8 +253,11 @@ impl Engine {
 
     async fn settle_in_turn(&self, shop: &Shop, id: &str, n: u32) -> Result<Settled, Problem> {
         let payment = self.payment(shop, id).await?;
-        let row = repo::attempt(self.store.as_ref(), &shop.id, id, i64::from(n)).await?.ok_or_else(Problem::not_found)?;
-        let status = AttemptStatus::parse(&row.status).ok_or_else(|| Problem::new("internal_server_error"))?;
+        let row = repo::attempt(self.store.as_ref(), &shop.id, id, i64::from(n))
+            .await?
+            .ok_or_else(Problem::not_found)?;
+        let status =
+            AttemptStatus::parse(&row.status).ok_or_else(|| Problem::new("internal_server_error"))?;
         if status.is_settled() {
             return Ok(Settled::Yes);
         }
@@ -227,7 +267,12 @@ impl Engine {
         })?;
         let view = match self.inquire(shop, &payment).await {
             Ok(view) => view,
-            Err(problem) => return Ok(Settled::NotYet(problem.message.into_owned(), instant(row.created_at))),
+            Err(problem) => {
+                return Ok(Settled::NotYet(
+                    problem.message.into_owned(),
+                    instant(row.created_at),
+                ));
+            }
         };
         body.inquiries += 1;
         let now = self.now();
@@ -242,7 +287,12 @@ impl Engine {
             None if operation.as_ref() == Operation::Authorize.as_str() => {
                 // The provider lists no payment under our key. After every time-out on the way has passed, it never will.
                 absent_long.then(|| {
-                    draft.fold(&[Fact::Failed { code: "gateway_timeout".into() }], None);
+                    draft.fold(
+                        &[Fact::Failed {
+                            code: "gateway_timeout".into(),
+                        }],
+                        None,
+                    );
                     AttemptStatus::NotSent
                 })
             }
@@ -258,7 +308,10 @@ impl Engine {
             }
         };
         let Some(status) = end else {
-            return Ok(Settled::NotYet("the provider shows no trace of it yet".into(), instant(row.created_at)));
+            return Ok(Settled::NotYet(
+                "the provider shows no trace of it yet".into(),
+                instant(row.created_at),
+            ));
         };
         body.note = Some(format!("settled by inquiry {}: {}", body.inquiries, status.as_str()).into());
         if let (Operation::Authorize, Some(session)) = (parse(&operation), &mut draft.session)
@@ -281,7 +334,10 @@ impl Engine {
                     .increment(1);
                 Ok(Settled::Yes)
             }
-            Committed::Refused(_) | Committed::Stale => Ok(Settled::NotYet("the payment changed meanwhile".into(), instant(row.created_at))),
+            Committed::Refused(_) | Committed::Stale => Ok(Settled::NotYet(
+                "the payment changed meanwhile".into(),
+                instant(row.created_at),
+            )),
         }
     }
 
@@ -290,8 +346,15 @@ impl Engine {
         match (operation, payment.status(), &payment.session) {
             (Operation::Authorize, Status::Failed, session) => {
                 let problem = Problem::new(payment.body.state.failure().unwrap_or("other_error"));
-                let body = if session.is_some() { problem.pay_body() } else { problem.body() };
-                Answer { status: problem.status(), body }
+                let body = if session.is_some() {
+                    problem.pay_body()
+                } else {
+                    problem.body()
+                };
+                Answer {
+                    status: problem.status(),
+                    body,
+                }
             }
             (Operation::Authorize, _, Some(_)) => pay_answer(&self.settings.public_url, payment, session),
             _ => payment_answer(payment),
@@ -307,12 +370,17 @@ impl Engine {
         }
         match self.act_in_turn(shop, id, None, Act::Expire).await {
             Ok(_) => {}
-            Err(Halt::Problem(problem)) => tracing::warn!(payment = id, %problem.message, "a payment is let expire"),
+            Err(Halt::Problem(problem)) => {
+                tracing::warn!(payment = id, %problem.message, "a payment is let expire")
+            }
             Err(Halt::KeyTaken) => {}
         }
         let payment = self.payment(shop, id).await?;
         if payment.body.state.in_flight().is_some() {
-            return Err(Problem::with("gateway_timeout", "the provider has not confirmed yet that the payment is given up"));
+            return Err(Problem::with(
+                "gateway_timeout",
+                "the provider has not confirmed yet that the payment is given up",
+            ));
         }
         if !payment.status().is_open() {
             return Ok(());
@@ -337,21 +405,34 @@ impl Engine {
     /// stays as it is: its end was written down when the doubt arose.
     async fn unwind(&self, shop: &Shop, id: &str, tries: u32) -> Result<Done, Problem> {
         let _turn = self.payment_locks.hold(id).await;
-        let again = Ok(Done::Again(self.now().saturating_add(INQUIRIES.wait(tries)).unwrap_or(Timestamp::MAX)));
+        let again = Ok(Done::Again(
+            self.now()
+                .saturating_add(INQUIRIES.wait(tries))
+                .unwrap_or(Timestamp::MAX),
+        ));
         let payment = self.payment(shop, id).await?;
         if payment.body.state.in_flight().is_some() {
             return again;
         }
-        let Some(view) = self.inquire(shop, &payment).await? else { return Ok(Done::Finished) };
+        let Some(view) = self.inquire(shop, &payment).await? else {
+            return Ok(Done::Finished);
+        };
         let (provider, account) = self.serving(shop, &payment)?;
         let (operation, amount) = match view.status {
-            Status::Cancelled | Status::Expired | Status::Failed | Status::Refunded => return Ok(Done::Finished),
-            Status::Pending | Status::Authorized if provider.cancels().is_some() => (Operation::Cancel, view.total),
+            Status::Cancelled | Status::Expired | Status::Failed | Status::Refunded => {
+                return Ok(Done::Finished);
+            }
+            Status::Pending | Status::Authorized if provider.cancels().is_some() => {
+                (Operation::Cancel, view.total)
+            }
             Status::Captured if provider.refunds().is_some() => {
                 let taken = view.captured.unwrap_or(view.total);
-                let back = view.refunds.iter().fold(Money::zero(taken.currency()), |sum, (_, refund)| {
-                    sum.checked_add(*refund).unwrap_or(taken)
-                });
+                let back = view
+                    .refunds
+                    .iter()
+                    .fold(Money::zero(taken.currency()), |sum, (_, refund)| {
+                        sum.checked_add(*refund).unwrap_or(taken)
+                    });
                 match taken.checked_sub(back) {
                     Ok(left) if !left.is_zero() => (Operation::Refund, left),
                     _ => return Ok(Done::Finished),
@@ -360,16 +441,34 @@ impl Engine {
             // A person must: the discrepancy stands open.
             Status::Pending | Status::Authorized | Status::Captured => return Ok(Done::Finished),
         };
-        let totals = Totals { amount: amount.minor(), tax: 0, fee: 0, currency: amount.currency() };
-        let operating = Operating { operation, totals, description: Some("amount mismatch".into()) };
-        let mut body = AttemptBody { purpose: Purpose::Unwind, ..AttemptBody::new(totals) };
+        let totals = Totals {
+            amount: amount.minor(),
+            tax: 0,
+            fee: 0,
+            currency: amount.currency(),
+        };
+        let operating = Operating {
+            operation,
+            totals,
+            description: Some("amount mismatch".into()),
+        };
+        let mut body = AttemptBody {
+            purpose: Purpose::Unwind,
+            ..AttemptBody::new(totals)
+        };
         let n = payment.body.attempts + 1;
         let mut draft = Draft::of(self, shop, payment, None);
         draft.payment.body.attempts = n;
-        draft.payment.body.state.take_off(InFlight { attempt: n, operation, amount });
+        draft.payment.body.state.take_off(InFlight {
+            attempt: n,
+            operation,
+            amount,
+        });
         draft.intend(n, operation, &body);
         let row = draft.intended_row(n, operation, &body);
-        let Committed::Done(payment, _) = draft.commit().await? else { return again };
+        let Committed::Done(payment, _) = draft.commit().await? else {
+            return again;
+        };
         let call = self.call(account, payment.key(n));
         let outcome = send(provider.as_ref(), &call, &payment, &operating).await;
         body.exchanges = call.take_exchanges();
@@ -399,7 +498,9 @@ impl Engine {
         }
         match self.act_in_turn(shop, id, None, Act::Cancel).await {
             Ok(_) => {}
-            Err(Halt::Problem(problem)) => tracing::warn!(payment = id, %problem.message, "giving up a payment"),
+            Err(Halt::Problem(problem)) => {
+                tracing::warn!(payment = id, %problem.message, "giving up a payment")
+            }
             Err(Halt::KeyTaken) => {}
         }
         self.payment(shop, id).await
@@ -427,7 +528,12 @@ impl Engine {
         };
         let guards = vec![Guard::Insert(DiscrepancyRow::TABLE, row.into_values())];
         // Refused: it is known.
-        if self.store.commit(kessai_store::ChangeSet { guards, ops: vec![] }).await?.is_done() {
+        if self
+            .store
+            .commit(kessai_store::ChangeSet { guards, ops: vec![] })
+            .await?
+            .is_done()
+        {
             metrics::counter!("kessai_discrepancies_total", "kind" => kind.to_owned()).increment(1);
         }
         Ok(())
@@ -443,10 +549,15 @@ fn took_effect(operation: &str, view: &View, before: &kessai_core::payment::Stat
         // A refund of ours that we did not know yet, of just this amount.
         Operation::Refund => {
             let known = before.refunded();
-            let theirs = view.refunds.iter().fold(Money::zero(known.currency()), |sum, (_, refund)| {
-                sum.checked_add(*refund).unwrap_or(sum)
-            });
-            theirs.checked_sub(known).is_ok_and(|news| news.minor() >= amount.minor())
+            let theirs = view
+                .refunds
+                .iter()
+                .fold(Money::zero(known.currency()), |sum, (_, refund)| {
+                    sum.checked_add(*refund).unwrap_or(sum)
+                });
+            theirs
+                .checked_sub(known)
+                .is_ok_and(|news| news.minor() >= amount.minor())
         }
         Operation::Amend => view.total == amount,
     }
@@ -465,7 +576,10 @@ fn parse(operation: &str) -> Operation {
 fn unhex(text: &str) -> Option<Idempotency> {
     let bytes = hex::decode(text).ok()?;
     let (hash, fingerprint) = bytes.split_at_checked(16)?;
-    Some(Idempotency::known(hash.try_into().ok()?, fingerprint.try_into().ok()?))
+    Some(Idempotency::known(
+        hash.try_into().ok()?,
+        fingerprint.try_into().ok()?,
+    ))
 }
 
 /// Rows that expired are taken away, hour by hour.
@@ -475,12 +589,20 @@ pub struct Housekeeping {}
 #[async_trait]
 impl Job<Engine> for Housekeeping {
     const NAME: &'static str = "housekeeping.v1";
-    const BACKOFF: Backoff = Backoff { waits_s: &[60, 600], give_up_after: None };
+    const BACKOFF: Backoff = Backoff {
+        waits_s: &[60, 600],
+        give_up_after: None,
+    };
 
     async fn run(self, engine: &Engine, _: &Lease) -> Result<Done, JobError> {
         for _ in 0..200 {
             if engine.purge_keys(500).await.map_err(retry)? < 500 {
-                return Ok(Done::Again(engine.now().saturating_add(SignedDuration::from_mins(30)).unwrap_or(Timestamp::MAX)));
+                return Ok(Done::Again(
+                    engine
+                        .now()
+                        .saturating_add(SignedDuration::from_mins(30))
+                        .unwrap_or(Timestamp::MAX),
+                ));
             }
         }
         Ok(Done::Again(later(engine.now(), 5)))

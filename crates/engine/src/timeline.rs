@@ -6,7 +6,9 @@ use crate::model::{Payment, attempt_body};
 use crate::outbox::DeliveryBody;
 use crate::problem::Problem;
 use kessai_core::time::wire_utc;
-use kessai_store::repo::{self, AttemptRow, DeliveryRow, DiscrepancyRow, EventRow, InboxRow, PostingRow, instant};
+use kessai_store::repo::{
+    self, AttemptRow, DeliveryRow, DiscrepancyRow, EventRow, InboxRow, PostingRow, instant,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -104,26 +106,61 @@ impl Story {
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut add = |at_us: i64, kind, who: &str, what: String, details| {
-            entries.push(Entry { at_us, at: wire_utc(instant(at_us)), kind, who: who.into(), what, details });
+            entries.push(Entry {
+                at_us,
+                at: wire_utc(instant(at_us)),
+                kind,
+                who: who.into(),
+                what,
+                details,
+            });
         };
         for row in &self.attempts {
             let body = attempt_body(row).ok();
-            let total = body.as_ref().map(|body| body.totals.total().to_string()).unwrap_or_default();
+            let total = body
+                .as_ref()
+                .map(|body| body.totals.total().to_string())
+                .unwrap_or_default();
             let note = body.as_ref().and_then(|body| body.note.clone());
             let details = json!({"n": row.n, "status": row.status, "note": note,
                                  "inquiries": body.as_ref().map(|body| body.inquiries)});
-            add(row.created_at, "attempt", &row.provider, format!("{} {total}", row.operation), details);
+            add(
+                row.created_at,
+                "attempt",
+                &row.provider,
+                format!("{} {total}", row.operation),
+                details,
+            );
             for exchange in body.iter().flat_map(|body| &body.exchanges) {
-                let details = json!({"request": exchange.request, "status": exchange.status, "reply": exchange.reply});
-                add(exchange.at_us, "call", &row.provider, exchange.call.to_string(), details);
+                let details =
+                    json!({"request": exchange.request, "status": exchange.status, "reply": exchange.reply});
+                add(
+                    exchange.at_us,
+                    "call",
+                    &row.provider,
+                    exchange.call.to_string(),
+                    details,
+                );
             }
             if let Some(at) = row.settled_at {
-                add(at, "attempt", &row.provider, format!("{} {}", row.operation, row.status), json!({"n": row.n, "note": note}));
+                add(
+                    at,
+                    "attempt",
+                    &row.provider,
+                    format!("{} {}", row.operation, row.status),
+                    json!({"n": row.n, "note": note}),
+                );
             }
         }
         for (event, deliveries) in &self.events {
             let details = json!({"id": event.id, "seq": event.seq, "reason": event.reason});
-            add(event.created_at, "event", "kessai", event.kind.to_string(), details);
+            add(
+                event.created_at,
+                "event",
+                "kessai",
+                event.kind.to_string(),
+                details,
+            );
             for delivery in deliveries {
                 let body: DeliveryBody = serde_json::from_str(&delivery.body).unwrap_or_default();
                 let details = json!({
@@ -137,11 +174,23 @@ impl Story {
         for row in &self.notifications {
             let body: InboxBody = serde_json::from_str(&row.body).unwrap_or_default();
             let details = json!({"id": row.id, "status": row.status, "note": body.note});
-            add(row.received_at, "notification", &row.provider, body.kind.to_string(), details);
+            add(
+                row.received_at,
+                "notification",
+                &row.provider,
+                body.kind.to_string(),
+                details,
+            );
         }
         for row in &self.discrepancies {
             let details = serde_json::from_str(&row.body).unwrap_or_default();
-            add(row.created_at, "discrepancy", "kessai", format!("{} {}", row.kind, row.status), details);
+            add(
+                row.created_at,
+                "discrepancy",
+                "kessai",
+                format!("{} {}", row.kind, row.status),
+                details,
+            );
         }
         for row in &self.acts {
             let details = serde_json::from_str(&row.body).unwrap_or_default();

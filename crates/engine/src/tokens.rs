@@ -83,7 +83,9 @@ impl Engine {
             let (secret, shown) = match (&details.instrument, route.provider.tokens()) {
                 (Instrument::Card(_), Some(tokens)) => {
                     let call = self.call(route.account.clone(), format!("{id}_t"));
-                    let made = tokens.tokenize(&call, &details.method, &details.instrument, &details.fields).await;
+                    let made = tokens
+                        .tokenize(&call, &details.method, &details.instrument, &details.fields)
+                        .await;
                     let token = plain(made)?;
                     (token.token.expose().to_owned(), token.details)
                 }
@@ -106,7 +108,8 @@ impl Engine {
                 "id": id, "resource": "token", "created_at": wire_utc(now), "payment_details": object,
             });
             let answer = Answer::ok(wire.to_string());
-            self.keep_token(shop, key, id.as_str(), "token", &secret, &body, &answer, now).await
+            self.keep_token(shop, key, id.as_str(), "token", &secret, &body, &answer, now)
+                .await
         })
         .await
     }
@@ -134,7 +137,10 @@ impl Engine {
             sealed: self.vault.seal(&place(&shop.id, id), secret),
             body: serde_json::to_string(body).expect("plain data").into(),
         };
-        let guards = key.map(|key| idempotency::done_at_once(&shop.id, key, answer, now)).into_iter().collect();
+        let guards = key
+            .map(|key| idempotency::done_at_once(&shop.id, key, answer, now))
+            .into_iter()
+            .collect();
         let ops = vec![Op::Insert(TokenRow::TABLE, row.into_values())];
         match self.store.commit(ChangeSet { guards, ops }).await? {
             Commit::Done => Ok(answer.clone()),
@@ -143,7 +149,9 @@ impl Engine {
     }
 
     async fn read_token(&self, shop: &str, id: &str) -> Result<Option<(TokenRow, TokenBody)>, Problem> {
-        let Some(row) = repo::token(self.store.as_ref(), shop, id).await? else { return Ok(None) };
+        let Some(row) = repo::token(self.store.as_ref(), shop, id).await? else {
+            return Ok(None);
+        };
         let body = serde_json::from_str(&row.body).map_err(|error| {
             tracing::error!(token = id, %error, "a token cannot be read");
             Problem::new("internal_server_error")
@@ -159,7 +167,10 @@ impl Engine {
         routed: &(dyn Fn(&str) -> Result<Route, Problem> + Sync),
         now: Timestamp,
     ) -> Result<Chosen, Problem> {
-        let bad = || Problem { param: Some("payment_details".into()), ..Problem::new("invalid_token") };
+        let bad = || Problem {
+            param: Some("payment_details".into()),
+            ..Problem::new("invalid_token")
+        };
         if id.len() > 64 {
             return Err(bad());
         }
@@ -170,7 +181,10 @@ impl Engine {
         if row.used_at.is_some() || instant(row.expires_at) <= now {
             return Err(bad());
         }
-        let sealed = self.vault.open(&place(&shop.id, id), &row.sealed).map_err(|_| bad())?;
+        let sealed = self
+            .vault
+            .open(&place(&shop.id, id), &row.sealed)
+            .map_err(|_| bad())?;
         if secure {
             let current = self.authentication(shop, id).await?;
             if !matches!(current.verification_status.as_ref(), "OK" | "SKIPPED") {
@@ -187,14 +201,35 @@ impl Engine {
             (false, false) => Instrument::Token(sealed),
         };
         let expected = row.version;
-        let spent = TokenRow { used_at: Some(micros(now)), version: expected + 1, ..row };
-        let guard = Guard::Update { table: TokenRow::TABLE, row: spent.into_values(), expected };
-        let details = Details { method: body.method, instrument, fields: body.fields };
-        Ok(Chosen { details, route, customer: None, guards: vec![guard] })
+        let spent = TokenRow {
+            used_at: Some(micros(now)),
+            version: expected + 1,
+            ..row
+        };
+        let guard = Guard::Update {
+            table: TokenRow::TABLE,
+            row: spent.into_values(),
+            expected,
+        };
+        let details = Details {
+            method: body.method,
+            instrument,
+            fields: body.fields,
+        };
+        Ok(Chosen {
+            details,
+            route,
+            customer: None,
+            guards: vec![guard],
+        })
     }
 
     /// A token that the provider gave to the browser itself, so that the number never touched us. The provider checks it.
-    fn foreign_token(&self, id: &str, routed: &(dyn Fn(&str) -> Result<Route, Problem> + Sync)) -> Option<Chosen> {
+    fn foreign_token(
+        &self,
+        id: &str,
+        routed: &(dyn Fn(&str) -> Result<Route, Problem> + Sync),
+    ) -> Option<Chosen> {
         let shaped = id.starts_with("tok_") && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !shaped {
             return None;
@@ -205,7 +240,12 @@ impl Engine {
             instrument: Instrument::Token(kessai_core::Secret::new(id)),
             fields: Map::new(),
         };
-        Some(Chosen { details, route, customer: None, guards: vec![] })
+        Some(Chosen {
+            details,
+            route,
+            customer: None,
+            guards: vec![],
+        })
     }
 
     /// Begins a 3-D Secure authentication.
@@ -222,8 +262,17 @@ impl Engine {
             let now = self.now();
             let amount = Money::new(command.amount, command.currency)
                 .map_err(|_| Problem::invalid("amount", "Amount must be greater than 0"))?;
-            let Chosen { details, route, guards, .. } = self.choose(shop, &command.source, None, now).await?;
-            let Some(tokens) = route.provider.tokens().filter(|_| details.method.as_ref() == "credit_card") else {
+            let Chosen {
+                details,
+                route,
+                guards,
+                ..
+            } = self.choose(shop, &command.source, None, now).await?;
+            let Some(tokens) = route
+                .provider
+                .tokens()
+                .filter(|_| details.method.as_ref() == "credit_card")
+            else {
                 return Err(Problem::invalid("payment_details", "Only cards can be authenticated").into());
             };
             let id = SecureTokenId::new(now, self.entropy.as_ref());
@@ -236,7 +285,11 @@ impl Engine {
             let call = self.call(route.account.clone(), format!("{id}_s"));
             let made = plain(tokens.authenticate(&call, &request).await)?;
             if !guards.is_empty()
-                && !self.store.commit(ChangeSet { guards, ops: vec![] }).await?.is_done()
+                && !self
+                    .store
+                    .commit(ChangeSet { guards, ops: vec![] })
+                    .await?
+                    .is_done()
             {
                 return Err(Problem::new("invalid_token").into());
             }
@@ -250,7 +303,17 @@ impl Engine {
                 amount: Some(amount),
             };
             let answer = Answer::ok(secure_token_json(id.as_str(), &made, now));
-            self.keep_token(shop, key, id.as_str(), "secure_token", made.token.expose(), &body, &answer, now).await
+            self.keep_token(
+                shop,
+                key,
+                id.as_str(),
+                "secure_token",
+                made.token.expose(),
+                &body,
+                &answer,
+                now,
+            )
+            .await
         })
         .await
     }
@@ -258,9 +321,16 @@ impl Engine {
     /// Where an authentication stands, asked of the provider.
     async fn authentication(&self, shop: &Shop, id: &str) -> Result<SecureToken, Problem> {
         let found = self.read_token(&shop.id, id).await?;
-        let (row, body) = found.filter(|(row, _)| row.kind.as_ref() == "secure_token").ok_or_else(Problem::not_found)?;
-        let sealed = self.vault.open(&place(&shop.id, id), &row.sealed).map_err(|_| Problem::not_found())?;
-        let (Some(provider), Some(account)) = (self.provider(&body.provider), shop.accounts.get(&body.provider)) else {
+        let (row, body) = found
+            .filter(|(row, _)| row.kind.as_ref() == "secure_token")
+            .ok_or_else(Problem::not_found)?;
+        let sealed = self
+            .vault
+            .open(&place(&shop.id, id), &row.sealed)
+            .map_err(|_| Problem::not_found())?;
+        let (Some(provider), Some(account)) =
+            (self.provider(&body.provider), shop.accounts.get(&body.provider))
+        else {
             return Err(Problem::new("service_unavailable"));
         };
         let tokens = provider.tokens().ok_or_else(Problem::not_found)?;
@@ -274,7 +344,9 @@ impl Engine {
     /// `not_found`.
     pub async fn show_secure_token(&self, shop: &Shop, id: &str) -> Result<String, Problem> {
         let now = self.authentication(shop, id).await?;
-        let row = repo::token(self.store.as_ref(), &shop.id, id).await?.ok_or_else(Problem::not_found)?;
+        let row = repo::token(self.store.as_ref(), &shop.id, id)
+            .await?
+            .ok_or_else(Problem::not_found)?;
         Ok(secure_token_json(id, &now, instant(row.created_at)))
     }
 
@@ -283,7 +355,9 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn secure_token_return(&self, id: &str) -> Result<String, Problem> {
-        let shop = repo::token_owner(self.store.as_ref(), id).await?.ok_or_else(Problem::not_found)?;
+        let shop = repo::token_owner(self.store.as_ref(), id)
+            .await?
+            .ok_or_else(Problem::not_found)?;
         let (_, body) = self.read_token(&shop, id).await?.ok_or_else(Problem::not_found)?;
         let url = body.return_url.ok_or_else(Problem::not_found)?;
         Ok(crate::wire::with_query(&url, "secure_token_id", id))

@@ -44,7 +44,11 @@ impl Vault {
                 let mut id = [0; 4];
                 id.copy_from_slice(&print.as_ref()[..4]);
                 let proof = hmac_sha256(bytes, b"kessai proofs");
-                Key { id, proof, key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes")) }
+                Key {
+                    id,
+                    proof,
+                    key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes")),
+                }
             })
             .collect();
         Self { keys, entropy }
@@ -69,12 +73,19 @@ impl Vault {
 
     /// Texts that prove we made them for `what`, newest key first: the first is given out, each is believed.
     pub fn proofs(&self, what: &str) -> Vec<String> {
-        self.keys.iter().map(|key| hex::encode(&hmac_sha256(&key.proof, what.as_bytes())[..16])).collect()
+        self.keys
+            .iter()
+            .map(|key| hex::encode(&hmac_sha256(&key.proof, what.as_bytes())[..16]))
+            .collect()
     }
 
     /// Fingerprints of `bytes` that say nothing to who lacks the keys, newest key first.
     pub fn prints(&self, bytes: &[u8]) -> Vec<[u8; 16]> {
-        let print = |key: &Key| hmac_sha256(&key.proof, bytes)[..16].try_into().expect("half of 32");
+        let print = |key: &Key| {
+            hmac_sha256(&key.proof, bytes)[..16]
+                .try_into()
+                .expect("half of 32")
+        };
         self.keys.iter().map(print).collect()
     }
 
@@ -83,29 +94,42 @@ impl Vault {
     /// # Errors
     /// [`VaultError`] when no configured key opens it there.
     pub fn open(&self, place: &str, sealed: &[u8]) -> Result<Secret, VaultError> {
-        let (&[version, ref id @ ..], rest) = sealed.split_first_chunk::<HEADER>().ok_or(VaultError::Damaged)?;
+        let (&[version, ref id @ ..], rest) =
+            sealed.split_first_chunk::<HEADER>().ok_or(VaultError::Damaged)?;
         let (nonce, cipher) = rest.split_first_chunk::<NONCE_LEN>().ok_or(VaultError::Damaged)?;
         if version != VERSION {
             return Err(VaultError::Damaged);
         }
-        let key = self.keys.iter().find(|key| &key.id == id).ok_or(VaultError::UnknownKey)?;
+        let key = self
+            .keys
+            .iter()
+            .find(|key| &key.id == id)
+            .ok_or(VaultError::UnknownKey)?;
         let mut bytes = cipher.to_vec();
         let plain = key
             .key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(place), &mut bytes)
             .map_err(|_| VaultError::Damaged)?;
-        std::str::from_utf8(plain).map(Secret::new).map_err(|_| VaultError::Damaged)
+        std::str::from_utf8(plain)
+            .map(Secret::new)
+            .map_err(|_| VaultError::Damaged)
     }
 }
 
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("32 bytes")
+    digest::digest(&digest::SHA256, bytes)
+        .as_ref()
+        .try_into()
+        .expect("32 bytes")
 }
 
 /// HMAC-SHA256.
 pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().try_into().expect("32 bytes")
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message)
+        .as_ref()
+        .try_into()
+        .expect("32 bytes")
 }
 
 /// Whether two byte strings are equal, in time that does not tell where they differ.
@@ -132,16 +156,31 @@ mod tests {
     fn a_secret_opens_only_where_it_was_sealed() {
         let vault = Vault::new(&[[7; 32]], dice());
         let sealed = vault.seal("accounts/a/komoju", "the key");
-        assert_eq!(vault.open("accounts/a/komoju", &sealed).unwrap().expose(), "the key");
-        assert_eq!(vault.open("accounts/b/komoju", &sealed).unwrap_err(), VaultError::Damaged);
+        assert_eq!(
+            vault.open("accounts/a/komoju", &sealed).unwrap().expose(),
+            "the key"
+        );
+        assert_eq!(
+            vault.open("accounts/b/komoju", &sealed).unwrap_err(),
+            VaultError::Damaged
+        );
         assert!(!sealed.windows(3).any(|w| w == b"the"));
     }
 
     #[test]
     fn an_old_key_still_opens_after_rotation_and_a_dropped_one_does_not() {
         let old = Vault::new(&[[1; 32]], dice()).seal("p", "x");
-        assert_eq!(Vault::new(&[[2; 32], [1; 32]], dice()).open("p", &old).unwrap().expose(), "x");
-        assert_eq!(Vault::new(&[[2; 32]], dice()).open("p", &old).unwrap_err(), VaultError::UnknownKey);
+        assert_eq!(
+            Vault::new(&[[2; 32], [1; 32]], dice())
+                .open("p", &old)
+                .unwrap()
+                .expose(),
+            "x"
+        );
+        assert_eq!(
+            Vault::new(&[[2; 32]], dice()).open("p", &old).unwrap_err(),
+            VaultError::UnknownKey
+        );
     }
 
     #[test]

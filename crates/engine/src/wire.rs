@@ -133,7 +133,10 @@ fn view(payment: &Payment) -> PaymentView<'_> {
                 Value::Object(object)
             })
             .collect(),
-        operation: body.state.in_flight().map(|flight| format!("{}_pending", flight.operation.as_str())),
+        operation: body
+            .state
+            .in_flight()
+            .map(|flight| format!("{}_pending", flight.operation.as_str())),
     }
 }
 
@@ -212,7 +215,11 @@ pub fn session(session: &Session, around: &SessionSurroundings<'_>) -> String {
         metadata: &body.metadata,
         payment: around.payment.map(|p| raw(payment(p))),
         payment_data,
-        customer_id: if session.mode.stores_customer() { body.customer.as_ref().map(|id| id.as_str()) } else { None },
+        customer_id: if session.mode.stores_customer() {
+            body.customer.as_ref().map(|id| id.as_str())
+        } else {
+            None
+        },
         secure_token: None,
         line_items: &body.line_items,
         email: body.email.as_deref(),
@@ -234,7 +241,9 @@ pub fn instructions_url(public_url: &str, payment: &str) -> String {
 ///
 /// Source: docs/providers/komoju.md, "Browser flows" (`?`, or `&` when there is a query already; a fragment stays last).
 pub fn with_query(url: &str, name: &str, value: &str) -> String {
-    let (head, fragment) = url.split_once('#').map_or((url, None), |(head, fragment)| (head, Some(fragment)));
+    let (head, fragment) = url
+        .split_once('#')
+        .map_or((url, None), |(head, fragment)| (head, Some(fragment)));
     let joint = match head.rfind('?') {
         None => "?",
         Some(at) if at + 1 == head.len() || head.ends_with('&') => "",
@@ -268,7 +277,13 @@ pub fn pay_result(
     made: Option<&Payment>,
     customer: Option<Value>,
 ) -> String {
-    let view = PayView { redirect_url, status, payment: made.map(|p| raw(payment(p))), customer, app_url };
+    let view = PayView {
+        redirect_url,
+        status,
+        payment: made.map(|p| raw(payment(p))),
+        customer,
+        app_url,
+    };
     serde_json::to_string(&view).expect("plain data")
 }
 
@@ -321,7 +336,15 @@ pub fn list(total: i64, page: i64, per_page: i64, data: Vec<String>) -> String {
     }
     let last_page = (total + per_page - 1) / per_page;
     let data = data.into_iter().map(raw).collect();
-    serde_json::to_string(&List { resource: "list", total, page, per_page, last_page, data }).expect("plain data")
+    serde_json::to_string(&List {
+        resource: "list",
+        total,
+        page,
+        per_page,
+        last_page,
+        data,
+    })
+    .expect("plain data")
 }
 
 #[cfg(test)]
@@ -332,11 +355,23 @@ mod tests {
     fn the_session_id_is_added_to_any_return_url() {
         for (url, expected) in [
             ("https://s.example/back", "https://s.example/back?session_id=x"),
-            ("https://s.example/back?wc-api=X", "https://s.example/back?wc-api=X&session_id=x"),
+            (
+                "https://s.example/back?wc-api=X",
+                "https://s.example/back?wc-api=X&session_id=x",
+            ),
             ("https://s.example/back?", "https://s.example/back?session_id=x"),
-            ("https://s.example/back?a=1&", "https://s.example/back?a=1&session_id=x"),
-            ("https://s.example/back?o=1#top", "https://s.example/back?o=1&session_id=x#top"),
-            ("https://s.example/back#a?b", "https://s.example/back?session_id=x#a?b"),
+            (
+                "https://s.example/back?a=1&",
+                "https://s.example/back?a=1&session_id=x",
+            ),
+            (
+                "https://s.example/back?o=1#top",
+                "https://s.example/back?o=1&session_id=x#top",
+            ),
+            (
+                "https://s.example/back#a?b",
+                "https://s.example/back?session_id=x#a?b",
+            ),
         ] {
             assert_eq!(with_query(url, "session_id", "x"), expected);
         }

@@ -52,12 +52,12 @@ impl FromRequest<App> for Asked {
             .get("x-komoju-idempotency")
             .filter(|_| parts.method == Method::POST)
         {
-            Some(key) => Some(app.engine.idempotency(
-                key.as_bytes(),
-                parts.method.as_str(),
-                parts.uri.path(),
-                &raw,
-            )?),
+            Some(key) => {
+                Some(
+                    app.engine
+                        .idempotency(key.as_bytes(), parts.method.as_str(), parts.uri.path(), &raw)?,
+                )
+            }
             None => None,
         };
         let fields = parse(&parts.headers, raw).await;

@@ -18,7 +18,9 @@ use kessai_store::repo;
 use kessai_web::checkout::{Checkout, Entered, FieldError, Line, Method, Terms, TokenEndpoint};
 use kessai_web::errors::ErrorBanner;
 use kessai_web::instructions::{Instructions, Slip};
-use kessai_web::shopper::{Cancelled, Completed, Expired, FrameReturn, NotFound, Processing, ServerError, ThreeDSecure};
+use kessai_web::shopper::{
+    Cancelled, Completed, Expired, FrameReturn, NotFound, Processing, ServerError, ThreeDSecure,
+};
 use kessai_web::{Frame, Locale, Page, State as Shown, render};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -56,7 +58,9 @@ pub(crate) struct Asked {
 pub(crate) fn page(status: StatusCode, page: &impl Page, locale: Locale) -> Response {
     let mut response = (status, Html(render(page, locale))).into_response();
     protect(response.headers_mut(), &page.csp().header());
-    response.headers_mut().insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
     response
 }
 
@@ -66,9 +70,15 @@ pub(crate) fn protect(headers: &mut HeaderMap, csp: &str) {
         headers.insert(header::CONTENT_SECURITY_POLICY, value);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
     headers.insert(
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
@@ -76,13 +86,20 @@ pub(crate) fn protect(headers: &mut HeaderMap, csp: &str) {
 }
 
 fn see_other(url: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(url) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let Ok(location) = HeaderValue::from_str(url) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let headers = [
+        (header::LOCATION, location),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
 fn accepted(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok())
+    headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
 }
 
 fn locale(asked: &Asked, default: Option<&str>, headers: &HeaderMap) -> Locale {
@@ -96,7 +113,15 @@ fn refused(problem: &Problem, here: &str, locale: Locale) -> Response {
         404 => page(StatusCode::NOT_FOUND, &NotFound { live: true, here }, locale),
         status => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            page(status, &ServerError { live: true, here, reference: problem.code.name.into() }, locale)
+            page(
+                status,
+                &ServerError {
+                    live: true,
+                    here,
+                    reference: problem.code.name.into(),
+                },
+                locale,
+            )
         }
     }
 }
@@ -123,7 +148,12 @@ async fn shop_of_payment(app: &App, id: &str) -> Result<Arc<Shop>, Problem> {
 }
 
 fn frame(app: &App, shop: &Shop, here: String) -> Frame {
-    Frame { shop_name: shop.name.clone().into(), live: shop.live, now: app.engine.now(), here }
+    Frame {
+        shop_name: shop.name.clone().into(),
+        live: shop.live,
+        now: app.engine.now(),
+        here,
+    }
 }
 
 /// `/sessions/{id}` with what the page was asked to say, without the language.
@@ -150,7 +180,13 @@ async fn checkout(
         let (session, payment) = app.engine.session(&shop, &id).await?;
         Ok::<_, Problem>(show(&app, &shop, &session, payment.as_ref(), &asked, &headers))
     };
-    shown.await.unwrap_or_else(|problem| refused(&problem, &format!("/sessions/{id}"), locale(&asked, None, &headers)))
+    shown.await.unwrap_or_else(|problem| {
+        refused(
+            &problem,
+            &format!("/sessions/{id}"),
+            locale(&asked, None, &headers),
+        )
+    })
 }
 
 /// The page of a session as it now stands.
@@ -168,7 +204,15 @@ fn show(
     let return_url = session.body.return_url.as_ref().map(|_| return_to("", session));
     let (amount, currency) = money(session);
     match session.status {
-        SessionStatus::Cancelled => page(StatusCode::OK, &Cancelled { frame, reference, return_url }, locale),
+        SessionStatus::Cancelled => page(
+            StatusCode::OK,
+            &Cancelled {
+                frame,
+                reference,
+                return_url,
+            },
+            locale,
+        ),
         SessionStatus::Completed => match payment {
             Some(payment) if is_slip(payment) => see_other(&format!("/instructions/{}", payment.id)),
             payment => {
@@ -187,22 +231,46 @@ fn show(
                 page(StatusCode::OK, &completed, locale)
             }
         },
-        SessionStatus::Pending if session.expired(app.engine.now()) => {
-            page(StatusCode::OK, &Expired { frame, reference, return_url }, locale)
-        }
+        SessionStatus::Pending if session.expired(app.engine.now()) => page(
+            StatusCode::OK,
+            &Expired {
+                frame,
+                reference,
+                return_url,
+            },
+            locale,
+        ),
         SessionStatus::Pending => match payment {
             Some(payment) if payment.body.state.in_flight().is_some() => {
                 let status_url = format!("/sessions/{}/status", session.id);
                 let reference = payment.id.as_str().to_owned();
-                page(StatusCode::OK, &Processing { frame, amount, currency, reference, status_url, return_url }, locale)
+                page(
+                    StatusCode::OK,
+                    &Processing {
+                        frame,
+                        amount,
+                        currency,
+                        reference,
+                        status_url,
+                        return_url,
+                    },
+                    locale,
+                )
             }
-            _ => page(StatusCode::OK, &offer(app, shop, session, payment, asked, frame, return_url), locale),
+            _ => page(
+                StatusCode::OK,
+                &offer(app, shop, session, payment, asked, frame, return_url),
+                locale,
+            ),
         },
     }
 }
 
 fn money(session: &Session) -> (i64, String) {
-    (session.body.amount.minor(), session.body.amount.currency().code().to_owned())
+    (
+        session.body.amount.minor(),
+        session.body.amount.currency().code().to_owned(),
+    )
 }
 
 fn is_slip(payment: &Payment) -> bool {
@@ -227,24 +295,47 @@ fn offer(
 ) -> Checkout {
     let offer = app.engine.session_offer(shop, session);
     let (amount, currency) = money(session);
-    let reference = payment.map_or_else(|| session.id.as_str().to_owned(), |payment| payment.id.as_str().to_owned());
-    let error = asked.error.as_deref().filter(|code| is_id(code)).map(|code| ErrorBanner::new(code, reference));
+    let reference = payment.map_or_else(
+        || session.id.as_str().to_owned(),
+        |payment| payment.id.as_str().to_owned(),
+    );
+    let error = asked
+        .error
+        .as_deref()
+        .filter(|code| is_id(code))
+        .map(|code| ErrorBanner::new(code, reference));
     let card = app.engine.route(shop, "credit_card");
-    let tokens = card.and_then(|route| route.provider.browser_tokens(&route.account)).map(|tokens| TokenEndpoint {
-        url: tokens.url.into(),
-        publishable_key: tokens.publishable_key.into(),
-    });
-    let mut redirect_origins: Vec<String> =
-        shop.accounts.values().filter_map(|account| origin(&account.base_url)).collect();
+    let tokens = card
+        .and_then(|route| route.provider.browser_tokens(&route.account))
+        .map(|tokens| TokenEndpoint {
+            url: tokens.url.into(),
+            publishable_key: tokens.publishable_key.into(),
+        });
+    let mut redirect_origins: Vec<String> = shop
+        .accounts
+        .values()
+        .filter_map(|account| origin(&account.base_url))
+        .collect();
     redirect_origins.extend(session.body.return_url.as_deref().and_then(origin));
     redirect_origins.dedup();
     let field_errors = match (&asked.field, &asked.why) {
         (Some(field), Some(why)) if is_id(field) && is_id(why) => {
-            vec![FieldError { field: field.clone(), code: why.clone() }]
+            vec![FieldError {
+                field: field.clone(),
+                code: why.clone(),
+            }]
         }
         _ => vec![],
     };
-    let text = |name: &str| session.body.payment_data.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |name: &str| {
+        session
+            .body
+            .payment_data
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     Checkout {
         session_id: session.id.as_str().into(),
         amount,
@@ -277,7 +368,10 @@ fn csrf(session: &str) -> String {
 fn line(item: &Value) -> Option<Line> {
     Some(Line {
         description: item["description"].as_str()?.to_owned(),
-        quantity: item["quantity"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+        quantity: item["quantity"]
+            .as_u64()
+            .and_then(|n| u32::try_from(n).ok())
+            .unwrap_or(1),
         amount: item["amount"].as_i64(),
         image: item["image"].as_str().map(Into::into),
     })
@@ -289,8 +383,16 @@ fn method(capability: &'static Capability) -> Method {
         slug: capability.method.into(),
         fee: capability.session_fee,
         charge: None,
-        brands: if capability.method == "credit_card" { owned(capability.subtypes) } else { vec![] },
-        stores: if capability.method == "konbini" { owned(capability.subtypes) } else { vec![] },
+        brands: if capability.method == "credit_card" {
+            owned(capability.subtypes)
+        } else {
+            vec![]
+        },
+        stores: if capability.method == "konbini" {
+            owned(capability.subtypes)
+        } else {
+            vec![]
+        },
         additional_fields: owned(capability.asks),
         days: match capability.deadline {
             Deadline::Days { default, .. } => Some(default),
@@ -337,7 +439,11 @@ async fn pay(
     };
     match paid.await {
         Ok(response) => response,
-        Err(problem) => refused(&problem, &format!("/sessions/{id}"), locale(&asked, None, &headers)),
+        Err(problem) => refused(
+            &problem,
+            &format!("/sessions/{id}"),
+            locale(&asked, None, &headers),
+        ),
     }
 }
 
@@ -384,7 +490,11 @@ async fn pay_form(app: &App, shop: &Shop, id: &str, body: &[u8]) -> Response {
         }
         Source::Details(details)
     };
-    let command = PaySession { source, capture: None, fraud_details: None };
+    let command = PaySession {
+        source,
+        capture: None,
+        fraud_details: None,
+    };
     let answer = match app.engine.pay_session(shop, id, Some(&key), command).await {
         Ok(answer) => answer,
         Err(problem) => return fix(id, method, &problem),
@@ -392,13 +502,17 @@ async fn pay_form(app: &App, shop: &Shop, id: &str, body: &[u8]) -> Response {
     let said: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     if let Some(code) = said["error"]["code"].as_str() {
         let problem = Problem {
-            param: said["error"]["param"].as_str().map(|param| param.to_owned().into()),
+            param: said["error"]["param"]
+                .as_str()
+                .map(|param| param.to_owned().into()),
             ..Problem::new(code)
         };
         return fix(id, method, &problem);
     }
     let redirect = said["redirect_url"].as_str().unwrap_or_default();
-    let framed = method == "credit_card" && said["status"] == "pending" && !redirect.starts_with(&format!("{}/", app.engine.settings().public_url));
+    let framed = method == "credit_card"
+        && said["status"] == "pending"
+        && !redirect.starts_with(&format!("{}/", app.engine.settings().public_url));
     if framed {
         return see_other(&format!("/sessions/{id}/authenticate"));
     }
@@ -444,11 +558,23 @@ async fn authenticate(
         let url = next.redirect_url.into();
         Ok::<_, Problem>(page(
             StatusCode::OK,
-            &ThreeDSecure { frame, session_id: id.clone(), amount, currency, url },
+            &ThreeDSecure {
+                frame,
+                session_id: id.clone(),
+                amount,
+                currency,
+                url,
+            },
             locale,
         ))
     };
-    shown.await.unwrap_or_else(|problem| refused(&problem, &format!("/sessions/{id}"), locale(&asked, None, &headers)))
+    shown.await.unwrap_or_else(|problem| {
+        refused(
+            &problem,
+            &format!("/sessions/{id}"),
+            locale(&asked, None, &headers),
+        )
+    })
 }
 
 async fn come_back(
@@ -457,7 +583,9 @@ async fn come_back(
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Response {
-    let framed = headers.get("sec-fetch-dest").is_some_and(|value| value == "iframe");
+    let framed = headers
+        .get("sec-fetch-dest")
+        .is_some_and(|value| value == "iframe");
     let back = async {
         let shop = shop_of_session(&app, &id).await?;
         if framed {
@@ -469,7 +597,13 @@ async fn come_back(
         }
         Ok::<_, Problem>(see_other(&where_now(&app, &shop, &id).await?))
     };
-    back.await.unwrap_or_else(|problem| refused(&problem, &format!("/sessions/{id}"), locale(&asked, None, &headers)))
+    back.await.unwrap_or_else(|problem| {
+        refused(
+            &problem,
+            &format!("/sessions/{id}"),
+            locale(&asked, None, &headers),
+        )
+    })
 }
 
 /// Asks the provider, then says where the shopper belongs.
@@ -503,7 +637,9 @@ async fn where_now(app: &App, shop: &Shop, id: &str) -> Result<String, Problem> 
         Status::Failed => {
             // A card comes back here from the bank's check only, and an inquiry says that it failed but not why.
             let code = match payment.body.state.failure() {
-                None | Some("other_error") if payment.method.as_ref() == "credit_card" => "three_d_secure_failed",
+                None | Some("other_error") if payment.method.as_ref() == "credit_card" => {
+                    "three_d_secure_failed"
+                }
                 code => code.unwrap_or("other_error"),
             };
             format!("{page}?error={code}&method={}", payment.method)
@@ -513,7 +649,10 @@ async fn where_now(app: &App, shop: &Shop, id: &str) -> Result<String, Problem> 
 
 /// The newest payment that was begun in a session.
 async fn last_try(app: &App, shop: &Shop, id: &str) -> Result<Option<Payment>, Problem> {
-    let filter = repo::PaymentFilter { session: Some(id.into()), ..repo::PaymentFilter::default() };
+    let filter = repo::PaymentFilter {
+        session: Some(id.into()),
+        ..repo::PaymentFilter::default()
+    };
     let rows = repo::payments(app.engine.store().as_ref(), &shop.id, &filter, 0, 1).await?;
     match rows.first() {
         Some(row) => app.engine.payment(shop, &row.id).await.map(Some),
@@ -530,7 +669,9 @@ fn changed(state: &str, redirect: Option<String>, terminal: bool) -> Response {
         body["terminal"] = true.into();
     }
     let mut response = axum::Json(body).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -538,17 +679,22 @@ async fn session_status(State(app): State<App>, Path(id): Path<String>) -> Respo
     let told = async {
         let shop = shop_of_session(&app, &id).await?;
         let (session, payment) = app.engine.session(&shop, &id).await?;
-        let in_flight = payment.as_ref().is_some_and(|payment| payment.body.state.in_flight().is_some());
+        let in_flight = payment
+            .as_ref()
+            .is_some_and(|payment| payment.body.state.in_flight().is_some());
         let redirect = match session.status {
             SessionStatus::Completed => Some(format!("/sessions/{id}/return")),
             SessionStatus::Cancelled => Some(format!("/sessions/{id}")),
             SessionStatus::Pending if !in_flight => Some(format!("/sessions/{id}/return")),
             SessionStatus::Pending => None,
         };
-        let state = payment.as_ref().map_or("pending", |payment| state_of(payment).slug());
+        let state = payment
+            .as_ref()
+            .map_or("pending", |payment| state_of(payment).slug());
         Ok::<_, Problem>(changed(state, redirect, session.status != SessionStatus::Pending))
     };
-    told.await.unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
+    told.await
+        .unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
 }
 
 async fn instructions(
@@ -562,7 +708,9 @@ async fn instructions(
         let shop = shop_of_payment(&app, &id).await?;
         let payment = app.engine.payment(&shop, &id).await?;
         let locale = locale(&asked, Some(&payment.body.locale), &headers);
-        let Some(slip) = slip(&payment) else { return Err(Problem::not_found()) };
+        let Some(slip) = slip(&payment) else {
+            return Err(Problem::not_found());
+        };
         let session = match &payment.session {
             Some(session) => Some(app.engine.session(&shop, session.as_str()).await?.0),
             None => None,
@@ -588,18 +736,29 @@ async fn instructions(
         };
         Ok(page(StatusCode::OK, &view, locale))
     };
-    shown.await.unwrap_or_else(|problem| refused(&problem, &here, locale(&asked, None, &headers)))
+    shown
+        .await
+        .unwrap_or_else(|problem| refused(&problem, &here, locale(&asked, None, &headers)))
 }
 
 fn slip(payment: &Payment) -> Option<Slip> {
-    let text = |name: &str| payment.body.details.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+    let text = |name: &str| {
+        payment
+            .body
+            .details
+            .get(name)
+            .and_then(Value::as_str)
+            .map(ToOwned::to_owned)
+    };
     let must = |name: &str| text(name).unwrap_or_default();
     match payment.method.as_ref() {
         "konbini" => {
             let receipt = text("receipt").or_else(|| text("confirmation_code"))?;
             let store = must("store");
             // Only its tills read the slip itself; the others' machines ask for the numbers.
-            let barcode = (store == "seven-eleven").then(|| kessai_web::code128_svg(&receipt, &receipt)).flatten();
+            let barcode = (store == "seven-eleven")
+                .then(|| kessai_web::code128_svg(&receipt, &receipt))
+                .flatten();
             Some(Slip::Konbini {
                 store,
                 confirmation_code: text("confirmation_code").filter(|code| *code != receipt),
@@ -629,9 +788,14 @@ async fn payment_status(State(app): State<App>, Path(id): Path<String>) -> Respo
     let told = async {
         let shop = shop_of_payment(&app, &id).await?;
         let payment = app.engine.payment(&shop, &id).await?;
-        Ok::<_, Problem>(changed(state_of(&payment).slug(), None, !payment.status().is_open()))
+        Ok::<_, Problem>(changed(
+            state_of(&payment).slug(),
+            None,
+            !payment.status().is_open(),
+        ))
     };
-    told.await.unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
+    told.await
+        .unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
 }
 
 /// A shopper of a payment without a session comes back: the provider is asked, then the shop's page opens.
@@ -649,8 +813,13 @@ async fn direct_return(
             Err(problem) => return Err(problem),
         };
         let body = &payment.body;
-        let given_up = asked.cancelled.is_some() && !matches!(payment.status(), Status::Captured | Status::Authorized);
-        let url = if given_up { body.cancel_url.as_ref().or(body.return_url.as_ref()) } else { body.return_url.as_ref() };
+        let given_up =
+            asked.cancelled.is_some() && !matches!(payment.status(), Status::Captured | Status::Authorized);
+        let url = if given_up {
+            body.cancel_url.as_ref().or(body.return_url.as_ref())
+        } else {
+            body.return_url.as_ref()
+        };
         if let Some(url) = url {
             return Ok(see_other(url));
         }
@@ -658,7 +827,15 @@ async fn direct_return(
         let frame = frame(&app, &shop, format!("/payments/{id}/return"));
         let reference = id.clone();
         if given_up || !matches!(payment.status(), Status::Captured | Status::Authorized) {
-            return Ok(page(StatusCode::OK, &Cancelled { frame, reference, return_url: None }, locale));
+            return Ok(page(
+                StatusCode::OK,
+                &Cancelled {
+                    frame,
+                    reference,
+                    return_url: None,
+                },
+                locale,
+            ));
         }
         let completed = Completed {
             frame,
@@ -674,7 +851,13 @@ async fn direct_return(
         };
         Ok::<_, Problem>(page(StatusCode::OK, &completed, locale))
     };
-    back.await.unwrap_or_else(|problem| refused(&problem, &format!("/payments/{id}/return"), locale(&asked, None, &headers)))
+    back.await.unwrap_or_else(|problem| {
+        refused(
+            &problem,
+            &format!("/payments/{id}/return"),
+            locale(&asked, None, &headers),
+        )
+    })
 }
 
 async fn secure_token_return(
@@ -683,7 +866,11 @@ async fn secure_token_return(
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Response {
-    let found = if is_id(&id) { app.engine.secure_token_return(&id).await } else { Err(Problem::not_found()) };
+    let found = if is_id(&id) {
+        app.engine.secure_token_return(&id).await
+    } else {
+        Err(Problem::not_found())
+    };
     match found {
         Ok(url) => see_other(&url),
         Err(problem) => refused(&problem, "/", locale(&asked, None, &headers)),
@@ -704,13 +891,19 @@ async fn asset(Path(file): Path<String>) -> Response {
 
 async fn mark(Path(file): Path<String>) -> Response {
     let slug = file.strip_suffix(".svg").unwrap_or(&file);
-    if !slug.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+    if !slug
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+    {
         return StatusCode::NOT_FOUND.into_response();
     }
     let headers = [
         (header::CONTENT_TYPE, "image/svg+xml"),
         (header::CACHE_CONTROL, "public, max-age=86400"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        ),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
     (headers, kessai_web::mark_svg(slug)).into_response()
@@ -720,6 +913,11 @@ async fn mark(Path(file): Path<String>) -> Response {
 pub(crate) async fn docs(State(app): State<App>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
     let spec = serde_json::to_value(crate::openapi()).unwrap_or_default();
     let base_url = app.engine.settings().public_url.to_string();
-    let view = kessai_web::api_docs::ApiDocs { spec, base_url, here: "/docs".into(), live: true };
+    let view = kessai_web::api_docs::ApiDocs {
+        spec,
+        base_url,
+        here: "/docs".into(),
+        live: true,
+    };
     page(StatusCode::OK, &view, locale(&asked, None, &headers))
 }

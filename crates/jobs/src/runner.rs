@@ -10,7 +10,8 @@ use kessai_store::{ChangeSet, Guard, JobClaim, Store, StoreError, tables};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-type Body<C> = Box<dyn for<'a> Fn(&'a C, &'a Lease, &'a str) -> BoxFuture<'a, Result<Done, JobError>> + Send + Sync>;
+type Body<C> =
+    Box<dyn for<'a> Fn(&'a C, &'a Lease, &'a str) -> BoxFuture<'a, Result<Done, JobError>> + Send + Sync>;
 
 struct Kind<C> {
     body: Body<C>,
@@ -43,7 +44,13 @@ const AT_ONCE: usize = 128;
 impl<C: Send + Sync + 'static> Runner<C> {
     /// A runner that knows no jobs yet. A lease lasts `lease_s` seconds of our clock.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, context: Arc<C>, lease_s: i64) -> Self {
-        Self { store, clock, context, kinds: BTreeMap::new(), lease_s }
+        Self {
+            store,
+            clock,
+            context,
+            kinds: BTreeMap::new(),
+            lease_s,
+        }
     }
 
     /// Teaches it one type of job. Retired names stay taught until none is left in any store.
@@ -51,11 +58,18 @@ impl<C: Send + Sync + 'static> Runner<C> {
     pub fn with<J: Job<C> + 'static>(mut self) -> Self {
         let body: Body<C> = Box::new(|context, lease, payload| {
             Box::pin(async move {
-                let job: J = serde_json::from_str(payload).map_err(|e| JobError::GiveUp(format!("payload: {e}")))?;
+                let job: J =
+                    serde_json::from_str(payload).map_err(|e| JobError::GiveUp(format!("payload: {e}")))?;
                 job.run(context, lease).await
             })
         });
-        self.kinds.insert(J::NAME, Kind { body, backoff: J::BACKOFF });
+        self.kinds.insert(
+            J::NAME,
+            Kind {
+                body,
+                backoff: J::BACKOFF,
+            },
+        );
         self
     }
 
@@ -91,19 +105,41 @@ impl<C: Send + Sync + 'static> Runner<C> {
     }
 
     async fn claim(&self, now: Timestamp, limit: u32) -> Result<Vec<JobRow>, StoreError> {
-        let until = now.saturating_add(SignedDuration::from_secs(self.lease_s)).unwrap_or(Timestamp::MAX);
-        let claim = JobClaim { now_us: micros(now), lease_until_us: micros(until), limit };
-        self.store.claim_jobs(&claim).await?.into_iter().map(JobRow::from_row).collect()
+        let until = now
+            .saturating_add(SignedDuration::from_secs(self.lease_s))
+            .unwrap_or(Timestamp::MAX);
+        let claim = JobClaim {
+            now_us: micros(now),
+            lease_until_us: micros(until),
+            limit,
+        };
+        self.store
+            .claim_jobs(&claim)
+            .await?
+            .into_iter()
+            .map(JobRow::from_row)
+            .collect()
     }
 
     /// Runs one claimed job; whether it is over and done with.
     async fn run(&self, row: JobRow) -> bool {
         let attempt = u32::try_from(row.attempt).unwrap_or(u32::MAX);
-        let lease =
-            Lease { shop: row.shop_id.clone(), id: row.id.clone(), attempt, due_at: instant(row.run_at) };
+        let lease = Lease {
+            shop: row.shop_id.clone(),
+            id: row.id.clone(),
+            attempt,
+            due_at: instant(row.run_at),
+        };
         let Some(kind) = self.kinds.get(row.kind.as_ref()) else {
             tracing::error!(job = %row.id, kind = %row.kind, "a job of a kind this version does not know; kept for an hour");
-            self.again(row, self.clock.now().saturating_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX)).await;
+            self.again(
+                row,
+                self.clock
+                    .now()
+                    .saturating_add(SignedDuration::from_hours(1))
+                    .unwrap_or(Timestamp::MAX),
+            )
+            .await;
             return false;
         };
         let ended = (kind.body)(&self.context, &lease, &row.payload).await;
@@ -125,7 +161,11 @@ impl<C: Send + Sync + 'static> Runner<C> {
                     self.finish(&lease).await;
                     "given_up"
                 } else {
-                    let at = self.clock.now().saturating_add(kind.backoff.wait(attempt)).unwrap_or(Timestamp::MAX);
+                    let at = self
+                        .clock
+                        .now()
+                        .saturating_add(kind.backoff.wait(attempt))
+                        .unwrap_or(Timestamp::MAX);
                     self.again(row, at).await;
                     "retry"
                 }
@@ -136,13 +176,17 @@ impl<C: Send + Sync + 'static> Runner<C> {
                 "given_up"
             }
         };
-        metrics::counter!("kessai_jobs_total", "kind" => label.to_string(), "outcome" => outcome).increment(1);
+        metrics::counter!("kessai_jobs_total", "kind" => label.to_string(), "outcome" => outcome)
+            .increment(1);
         matches!(outcome, "done" | "again")
     }
 
     async fn finish(&self, lease: &Lease) {
         // Refused means that another runner holds it now: that one will find the work done.
-        let change = ChangeSet { guards: vec![lease.finish()], ops: Vec::new() };
+        let change = ChangeSet {
+            guards: vec![lease.finish()],
+            ops: Vec::new(),
+        };
         if let Err(error) = self.store.commit(change).await {
             tracing::warn!(job = %lease.id, %error, "a finished job stays until its lease runs out");
         }
@@ -151,9 +195,24 @@ impl<C: Send + Sync + 'static> Runner<C> {
     async fn again(&self, row: JobRow, at: Timestamp) {
         let expected = row.attempt;
         let id = row.id.clone();
-        let row = JobRow { run_at: micros(at), leased_until: 0, ..row };
-        let guard = Guard::Update { table: &tables::JOBS, row: row.into_values(), expected };
-        if let Err(error) = self.store.commit(ChangeSet { guards: vec![guard], ops: Vec::new() }).await {
+        let row = JobRow {
+            run_at: micros(at),
+            leased_until: 0,
+            ..row
+        };
+        let guard = Guard::Update {
+            table: &tables::JOBS,
+            row: row.into_values(),
+            expected,
+        };
+        if let Err(error) = self
+            .store
+            .commit(ChangeSet {
+                guards: vec![guard],
+                ops: Vec::new(),
+            })
+            .await
+        {
             tracing::warn!(job = %id, %error, "a job to be tried again waits for its lease to run out");
         }
     }
@@ -175,7 +234,10 @@ impl<C: Send + Sync + 'static> Runner<C> {
             let room = AT_ONCE - running.len();
             let mut claimed = 0;
             if room > 0 {
-                match self.claim(self.clock.now(), u32::try_from(room).unwrap_or(BATCH).min(BATCH)).await {
+                match self
+                    .claim(self.clock.now(), u32::try_from(room).unwrap_or(BATCH).min(BATCH))
+                    .await
+                {
                     Ok(jobs) => {
                         claimed = jobs.len();
                         running.extend(jobs.into_iter().map(|job| self.run(job)));

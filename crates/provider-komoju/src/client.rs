@@ -11,9 +11,9 @@ use kessai_core::capability::Capability;
 use kessai_core::payment::{CaptureMode, Status};
 use kessai_core::tax::Totals;
 use kessai_provider::port::{
-    Account, Authorize, BankRefund, BankRefunds, BrowserTokens, Call, Cancels, Captures, Doubt, Handle, InquiryError,
-    Instrument, NextAction, Notification, NotificationRejected, Outcome, Provider, RawNotification, Refunds,
-    Rejection, Tokens, Vault, View,
+    Account, Authorize, BankRefund, BankRefunds, BrowserTokens, Call, Cancels, Captures, Doubt, Handle,
+    InquiryError, Instrument, NextAction, Notification, NotificationRejected, Outcome, Provider,
+    RawNotification, Refunds, Rejection, Tokens, Vault, View,
 };
 use kessai_provider::transport::{Method, Request, TransportFault};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -73,7 +73,14 @@ impl Call {
         timeout_ms: u64,
         now: Timestamp,
     ) -> Self {
-        Self { account, key: key.into(), transport, timeout_ms, now, exchanges: Mutex::default() }
+        Self {
+            account,
+            key: key.into(),
+            transport,
+            timeout_ms,
+            now,
+            exchanges: Mutex::default(),
+        }
     }
 
     /// Sends a request and remembers both sides. `masked` is the body as it may be shown.
@@ -83,7 +90,13 @@ impl Call {
             Ok(reply) => (Some(reply.status), Value::Null),
             Err(fault) => (None, Value::String(fault.to_string())),
         };
-        let exchange = Exchange { at_us: self.now.as_microsecond(), call: name.into(), request: masked, status, reply };
+        let exchange = Exchange {
+            at_us: self.now.as_microsecond(),
+            call: name.into(),
+            request: masked,
+            status,
+            reply,
+        };
         self.exchanges.lock().expect("no panic while held").push(exchange);
         answer
     }
@@ -227,15 +240,22 @@ impl View {
             Status::Pending => {}
             Status::Authorized => facts.push(Fact::Authorized { amount: self.total }),
             Status::Captured | Status::Refunded => {
-                facts.push(Fact::Captured { amount: self.captured.unwrap_or(self.total) });
+                facts.push(Fact::Captured {
+                    amount: self.captured.unwrap_or(self.total),
+                });
                 for (reference, amount) in &self.refunds {
-                    facts.push(Fact::Refunded { reference: reference.clone(), amount: *amount });
+                    facts.push(Fact::Refunded {
+                        reference: reference.clone(),
+                        amount: *amount,
+                    });
                 }
             }
             Status::Cancelled => facts.push(Fact::Cancelled),
             Status::Expired => facts.push(Fact::Expired),
             Status::Failed => {
-                facts.push(Fact::Failed { code: self.failure.clone().unwrap_or_else(|| "other_error".into()) });
+                facts.push(Fact::Failed {
+                    code: self.failure.clone().unwrap_or_else(|| "other_error".into()),
+                });
             }
         }
         facts
@@ -440,7 +460,13 @@ pub struct BankRefund {
 #[async_trait]
 pub trait Refunds: Send + Sync {
     /// Returns `amount`.
-    async fn refund(&self, call: &Call, handle: &Handle, amount: Money, description: Option<&str>) -> Outcome<View>;
+    async fn refund(
+        &self,
+        call: &Call,
+        handle: &Handle,
+        amount: Money,
+        description: Option<&str>,
+    ) -> Outcome<View>;
 
     /// Asks for a bank transfer to the shopper. `None` when the provider has no such thing.
     fn bank_refunds(&self) -> Option<&dyn BankRefunds> {

@@ -29,9 +29,16 @@ impl Method {
 
     /// Reads an upper-case method name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete, Self::Options]
-            .into_iter()
-            .find(|m| m.as_str() == text)
+        [
+            Self::Get,
+            Self::Post,
+            Self::Put,
+            Self::Patch,
+            Self::Delete,
+            Self::Options,
+        ]
+        .into_iter()
+        .find(|m| m.as_str() == text)
     }
 }
 
@@ -53,7 +60,12 @@ pub struct Request {
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = self.url.split(['?', '#']).next().unwrap_or_default();
-        write!(f, "Request({} {path}, {} bytes)", self.method.as_str(), self.body.len())
+        write!(
+            f,
+            "Request({} {path}, {} bytes)",
+            self.method.as_str(),
+            self.body.len()
+        )
     }
 }
 
@@ -77,7 +89,10 @@ impl std::fmt::Debug for Reply {
 impl Reply {
     /// The first header of that (lower-case) name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 }
 

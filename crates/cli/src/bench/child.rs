@@ -1,9 +1,9 @@
 //! The processes under test: this same binary, on loopback, in a folder of its own. Ended by id, and only those started here.
 use anyhow::Context as _;
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -52,19 +52,33 @@ pub struct Usage {
 pub fn usage(process: u32) -> anyhow::Result<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("reading /proc")?;
     let rest = stat.rsplit_once(") ").context("/proc/PID/stat")?.1;
-    let ticks: Vec<u64> = rest.split(' ').skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
+    let ticks: Vec<u64> = rest
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|n| n.parse().ok())
+        .collect();
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let kib = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) << 10
+        line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
+            .unwrap_or(0)
+            << 10
     };
     // Linux counts in hundredths of a second.
-    Ok(Usage { cpu_us: ticks.iter().sum::<u64>() * 10_000, resident: kib("VmRSS:"), resident_most: kib("VmHWM:") })
+    Ok(Usage {
+        cpu_us: ticks.iter().sum::<u64>() * 10_000,
+        resident: kib("VmRSS:"),
+        resident_most: kib("VmHWM:"),
+    })
 }
 
 fn own() -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("finding this program")?);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
     Ok(command)
 }
 
@@ -90,7 +104,9 @@ impl Owned {
             let mut line = String::new();
             BufReader::new(output).read_line(&mut line).map(|_| line)
         });
-        let line = tokio::time::timeout(READY_WITHIN, line).await.context("not ready in time")???;
+        let line = tokio::time::timeout(READY_WITHIN, line)
+            .await
+            .context("not ready in time")???;
         anyhow::ensure!(!line.is_empty(), "it ended before it was ready");
         serde_json::from_str(&line).context("its first line")
     }
@@ -112,8 +128,21 @@ impl HubUnderTest {
     pub async fn start(folder: &Path, at: &At, webhook: Option<&str>) -> anyhow::Result<Self> {
         let began = super::now();
         let mut command = own()?;
-        command.args(["demo", "--json", "--port", "0", "--quiet-sandbox", "--no-webhooks", "--log", "error", "--data"]);
-        command.arg(folder).env_remove("KESSAI_DATABASE").env_remove("KESSAI_DATA");
+        command.args([
+            "demo",
+            "--json",
+            "--port",
+            "0",
+            "--quiet-sandbox",
+            "--no-webhooks",
+            "--log",
+            "error",
+            "--data",
+        ]);
+        command
+            .arg(folder)
+            .env_remove("KESSAI_DATABASE")
+            .env_remove("KESSAI_DATA");
         if let At::Postgres(url) = at {
             command.args(["--database", url]);
         }
@@ -142,7 +171,9 @@ impl HubUnderTest {
     pub async fn start_over_http(folder: &Path, at: &At) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut command = own()?;
-        command.args(["sandbox", "komoju", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("sandbox"));
+        command
+            .args(["sandbox", "komoju", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder.join("sandbox"));
         let mut sandbox = Owned::spawn(command.stderr(Stdio::null()))?;
         let ready = sandbox.ready().await?;
         let komoju = &ready["komoju"];
@@ -187,7 +218,10 @@ impl HubUnderTest {
             anyhow::ensure!(began.elapsed() < READY_WITHIN, "the hub does not listen");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ok(Self { ready_us: u64::try_from(began.elapsed().as_micros())?, ..hub })
+        Ok(Self {
+            ready_us: u64::try_from(began.elapsed().as_micros())?,
+            ..hub
+        })
     }
 
     /// What the hub's process has used.
@@ -217,7 +251,9 @@ impl HubUnderTest {
     /// Asks it to end, waits, and ends it if it does not.
     pub async fn stop(mut self) {
         // There is no safe call for this in the standard library.
-        let asked = Command::new("kill").args(["-TERM", &self.process.0.id().to_string()]).status();
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.process.0.id().to_string()])
+            .status();
         if asked.is_ok_and(|status| status.success()) {
             for _ in 0..2_000 {
                 if !matches!(self.process.0.try_wait(), Ok(None)) {
@@ -232,5 +268,8 @@ impl HubUnderTest {
 
 fn basic(key: &str) -> String {
     use base64::Engine as _;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{key}:")))
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(format!("{key}:"))
+    )
 }

@@ -56,7 +56,13 @@ pub struct Load {
 impl Load {
     fn new(measured: Duration) -> Self {
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("sound bounds");
-        Self { good: 0, bad: 0, measured, latency, troubles: BTreeMap::new() }
+        Self {
+            good: 0,
+            bad: 0,
+            measured,
+            latency,
+            troubles: BTreeMap::new(),
+        }
     }
 
     /// Good passes a second.
@@ -97,18 +103,29 @@ impl Wire {
         let stream = TcpStream::connect(address).await.context("connecting")?;
         stream.set_nodelay(true)?;
         let dice = number as u64 * 7_919 + 1;
-        Ok(Self { stream, buffer: vec![0; 16 << 10], filled: 0, body: (0, 0), dice })
+        Ok(Self {
+            stream,
+            buffer: vec![0; 16 << 10],
+            filled: 0,
+            body: (0, 0),
+            dice,
+        })
     }
 
     /// A number below `most`, the same sequence in each run.
     pub fn dice(&mut self, most: usize) -> usize {
-        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.dice = self
+            .dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.dice >> 33).expect("31 bits") % most.max(1)
     }
 
     /// Sends one whole request and reads its answer; its status.
     pub async fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
-        tokio::time::timeout(ANSWER_WITHIN, self.exchange(request)).await.context("no answer in time")?
+        tokio::time::timeout(ANSWER_WITHIN, self.exchange(request))
+            .await
+            .context("no answer in time")?
     }
 
     async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<u16> {
@@ -167,7 +184,8 @@ pub fn content_length(head: &[u8]) -> Option<usize> {
     const NAME: &[u8] = b"content-length:";
     head.split(|b| *b == b'\n').find_map(|line| {
         let (name, value) = line.split_at_checked(NAME.len())?;
-        name.eq_ignore_ascii_case(NAME).then(|| std::str::from_utf8(value).ok()?.trim().parse().ok())?
+        name.eq_ignore_ascii_case(NAME)
+            .then(|| std::str::from_utf8(value).ok()?.trim().parse().ok())?
     })
 }
 
@@ -206,9 +224,13 @@ pub async fn drive<S: Script>(drive: Drive, script: Arc<S>) -> anyhow::Result<Lo
         .map(|thread| {
             let (drive, script) = (drive.clone(), script.clone());
             tokio::task::spawn_blocking(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?;
                 let all = (0..drive.connections).filter(|n| n % threads == thread);
-                let all = all.map(|n| connection(&drive, script.clone(), began, n)).collect::<Vec<_>>();
+                let all = all
+                    .map(|n| connection(&drive, script.clone(), began, n))
+                    .collect::<Vec<_>>();
                 let loads = runtime.block_on(futures_util::future::join_all(all));
                 let mut sum = Load::new(drive.measured);
                 loads.into_iter().for_each(|load| sum.add(load));
@@ -238,7 +260,8 @@ async fn connection<S: Script>(drive: &Drive, script: Arc<S>, began: Instant, nu
     while n < 1 << 40 {
         let mut start = now();
         if let Some(rate) = drive.rate {
-            let nanos = (n * drive.connections as u64 + number as u64).saturating_mul(1_000_000_000) / rate.max(1);
+            let nanos =
+                (n * drive.connections as u64 + number as u64).saturating_mul(1_000_000_000) / rate.max(1);
             let due = began + Duration::from_nanos(nanos);
             if due > start && due < end {
                 tokio::time::sleep_until(due.into()).await;
@@ -270,7 +293,9 @@ async fn connection<S: Script>(drive: &Drive, script: Arc<S>, began: Instant, nu
                 load.latency.saturating_record(us.max(1));
             }
             Ok(false) => {
-                let body = wire.as_ref().map(|wire| String::from_utf8_lossy(wire.body()).chars().take(120).collect());
+                let body = wire
+                    .as_ref()
+                    .map(|wire| String::from_utf8_lossy(wire.body()).chars().take(120).collect());
                 load.trouble(body.unwrap_or_default());
             }
             Err(error) => {
@@ -289,8 +314,14 @@ mod tests {
 
     #[test]
     fn the_length_is_found_whatever_its_case() {
-        assert_eq!(content_length(b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 12\r\n\r\n"), Some(12));
-        assert_eq!(content_length(b"HTTP/1.1 200 OK\r\ncontent-length:3\r\n\r\n"), Some(3));
+        assert_eq!(
+            content_length(b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 12\r\n\r\n"),
+            Some(12)
+        );
+        assert_eq!(
+            content_length(b"HTTP/1.1 200 OK\r\ncontent-length:3\r\n\r\n"),
+            Some(3)
+        );
         assert_eq!(content_length(b"HTTP/1.1 200 OK\r\n\r\n"), None);
     }
 

@@ -134,7 +134,10 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
         }
         None => tempfile::tempdir()?,
     };
-    let bench = Bench { args: args.clone(), folder: folder.path().to_owned() };
+    let bench = Bench {
+        args: args.clone(),
+        folder: folder.path().to_owned(),
+    };
     let on = |which| bench.on(which);
     if on(Which::Sale) {
         bench.sale().await?;
@@ -158,7 +161,10 @@ struct Bench {
 
 impl Bench {
     fn on(&self, which: Which) -> bool {
-        self.args.which.iter().any(|asked| [which, Which::All].contains(asked))
+        self.args
+            .which
+            .iter()
+            .any(|asked| [which, Which::All].contains(asked))
     }
 
     fn at(&self, database: Option<&String>) -> At {
@@ -196,7 +202,10 @@ impl Bench {
         let whole = self.args.warmup + self.args.seconds;
         let each = |us: u64| us * self.args.seconds / whole.max(1) / load.good.max(1);
         run.hub_cpu_us_each = each(after.0.cpu_us - before.0.cpu_us);
-        run.sandbox_cpu_us_each = before.1.zip(after.1).map(|(before, after)| each(after.cpu_us - before.cpu_us));
+        run.sandbox_cpu_us_each = before
+            .1
+            .zip(after.1)
+            .map(|(before, after)| each(after.cpu_us - before.cpu_us));
         run.resident_mib = after.0.resident >> 20;
         Ok(run)
     }
@@ -210,14 +219,32 @@ impl Bench {
     }
 
     async fn sale(&self) -> anyhow::Result<()> {
-        let what = if self.args.over_http { "sale over HTTP" } else { "sale" };
+        let what = if self.args.over_http {
+            "sale over HTTP"
+        } else {
+            "sale"
+        };
         let mut runs = Vec::new();
         for n in 0..self.args.runs {
-            let hub = self.start(&self.folder.join(format!("sale-{n}")), &self.at(self.args.database.as_ref())).await?;
-            let drive_as = Drive { rate: self.args.rate, ..self.drive(&hub) };
-            let mut run = self.measure(what, &hub, drive_as, Sale::new(&hub.authorization)).await?;
+            let hub = self
+                .start(
+                    &self.folder.join(format!("sale-{n}")),
+                    &self.at(self.args.database.as_ref()),
+                )
+                .await?;
+            let drive_as = Drive {
+                rate: self.args.rate,
+                ..self.drive(&hub)
+            };
+            let mut run = self
+                .measure(what, &hub, drive_as, Sale::new(&hub.authorization))
+                .await?;
             hub.stop().await;
-            self.beside(&mut run, &["combined-sqlite"], &["combined-pg", "--writers", "2", "--mode", "cte"])?;
+            self.beside(
+                &mut run,
+                &["combined-sqlite"],
+                &["combined-pg", "--writers", "2", "--mode", "cte"],
+            )?;
             self.tell(&run)?;
             runs.push(run);
         }
@@ -229,8 +256,20 @@ impl Bench {
         for n in 0..self.args.runs {
             let endpoint = Endpoint::open().await?;
             let folder = self.folder.join(format!("life-{n}"));
-            let hub = HubUnderTest::start(&folder, &self.at(self.args.database.as_ref()), Some(&endpoint.url)).await?;
-            let run = self.measure("whole life", &hub, self.drive(&hub), endpoint.life(&hub.authorization)).await?;
+            let hub = HubUnderTest::start(
+                &folder,
+                &self.at(self.args.database.as_ref()),
+                Some(&endpoint.url),
+            )
+            .await?;
+            let run = self
+                .measure(
+                    "whole life",
+                    &hub,
+                    self.drive(&hub),
+                    endpoint.life(&hub.authorization),
+                )
+                .await?;
             hub.stop().await;
             self.tell(&run)?;
             runs.push(run);
@@ -250,7 +289,9 @@ impl Bench {
         let before = idle.cpu_us;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let idle_cpu = (hub.usage()?.cpu_us - before) / 3;
-        let run = self.measure("sale", &hub, self.drive(&hub), Sale::new(&hub.authorization)).await?;
+        let run = self
+            .measure("sale", &hub, self.drive(&hub), Sale::new(&hub.authorization))
+            .await?;
         let busy = hub.usage()?;
         let binary = std::fs::metadata(std::env::current_exe()?)?.len();
         hub.stop().await;
@@ -280,7 +321,8 @@ impl Bench {
         let store = database.open(Migrate::Refuse).await?;
         let began = now();
         let bar = ProgressBar::new(self.args.preload).with_style(
-            ProgressStyle::with_template("storing payments {bar:30} {human_pos}/{human_len} {per_sec} {eta}").expect("a template"),
+            ProgressStyle::with_template("storing payments {bar:30} {human_pos}/{human_len} {per_sec} {eta}")
+                .expect("a template"),
         );
         let ids = preload::preload(&store, &shop, self.args.preload, &bar).await?;
         bar.finish_and_clear();
@@ -291,10 +333,20 @@ impl Bench {
         self.tell_facts(&[
             ("payments stored", self.args.preload),
             ("seconds to store them", took_s),
-            ("disk for each, bytes", hub.bytes().saturating_sub(bytes_before) / self.args.preload),
+            (
+                "disk for each, bytes",
+                hub.bytes().saturating_sub(bytes_before) / self.args.preload,
+            ),
         ])?;
         // A restart after the process was lost in the middle of work.
-        let loaded_run = self.measure("sale, loaded store, first", &hub, self.drive(&hub), Sale::new(&hub.authorization)).await?;
+        let loaded_run = self
+            .measure(
+                "sale, loaded store, first",
+                &hub,
+                self.drive(&hub),
+                Sale::new(&hub.authorization),
+            )
+            .await?;
         self.tell(&loaded_run)?;
         hub.kill();
         let hub = HubUnderTest::start(&folder, &at, None).await?;
@@ -306,7 +358,10 @@ impl Bench {
                 let reads = Reads::new(&hub.authorization, paths);
                 let mut run = self.measure("read", &hub, self.drive(&hub), reads).await?;
                 let preload = self.args.preload.to_string();
-                let (lite, pg) = (["read-sqlite", "--read", "threads", "--preload", &preload], ["read-pg", "--preload", &preload]);
+                let (lite, pg) = (
+                    ["read-sqlite", "--read", "threads", "--preload", &preload],
+                    ["read-pg", "--preload", &preload],
+                );
                 self.beside(&mut run, &lite, &pg)?;
                 self.tell(&run)?;
                 runs.push(run);
@@ -314,10 +369,18 @@ impl Bench {
             self.tell_median(&runs)?;
         }
         if self.on(Which::List) {
-            for filter in ["", "&status=captured", "&status=captured&currency=JPY", "&status=captured,refunded"] {
+            for filter in [
+                "",
+                "&status=captured",
+                "&status=captured&currency=JPY",
+                "&status=captured,refunded",
+            ] {
                 for page in [1, 50] {
                     let path = format!("/api/v1/payments?per_page=100&page={page}{filter}");
-                    let one = Drive { connections: 1, ..self.drive(&hub) };
+                    let one = Drive {
+                        connections: 1,
+                        ..self.drive(&hub)
+                    };
                     let reads = Reads::new(&hub.authorization, std::iter::once(path.clone()));
                     self.tell(&self.measure(&format!("GET {path}"), &hub, one, reads).await?)?;
                 }
@@ -329,10 +392,24 @@ impl Bench {
             for n in 0..self.args.runs {
                 let empty = self.at(self.args.database.as_ref());
                 let hub = HubUnderTest::start(&self.folder.join(format!("empty-{n}")), &empty, None).await?;
-                let fresh = self.measure("sale, empty store", &hub, self.drive(&hub), Sale::new(&hub.authorization)).await?;
+                let fresh = self
+                    .measure(
+                        "sale, empty store",
+                        &hub,
+                        self.drive(&hub),
+                        Sale::new(&hub.authorization),
+                    )
+                    .await?;
                 hub.stop().await;
                 let hub = HubUnderTest::start(&folder, &at, None).await?;
-                let full = self.measure("sale, loaded store", &hub, self.drive(&hub), Sale::new(&hub.authorization)).await?;
+                let full = self
+                    .measure(
+                        "sale, loaded store",
+                        &hub,
+                        self.drive(&hub),
+                        Sale::new(&hub.authorization),
+                    )
+                    .await?;
                 hub.stop().await;
                 self.tell(&fresh)?;
                 self.tell(&full)?;
@@ -346,14 +423,25 @@ impl Bench {
 
     /// The yardstick, right after a run.
     fn beside(&self, run: &mut Run, sqlite: &[&str], postgres: &[&str]) -> anyhow::Result<()> {
-        let Some(yardstick) = &self.args.yardstick else { return Ok(()) };
+        let Some(yardstick) = &self.args.yardstick else {
+            return Ok(());
+        };
         let bar = spinner("the yardstick");
         let mut command = std::process::Command::new(yardstick);
         match self.args.store {
-            On::Sqlite => command.args(sqlite).arg("--path").arg(self.folder.join("yardstick.db")),
-            On::Postgres => command.args(postgres).args(self.args.database.iter().flat_map(|url| ["--url", url])),
+            On::Sqlite => command
+                .args(sqlite)
+                .arg("--path")
+                .arg(self.folder.join("yardstick.db")),
+            On::Postgres => command
+                .args(postgres)
+                .args(self.args.database.iter().flat_map(|url| ["--url", url])),
         };
-        let numbers = [("--conns", self.args.connections), ("--seconds", self.args.seconds), ("--warmup", self.args.warmup)];
+        let numbers = [
+            ("--conns", self.args.connections),
+            ("--seconds", self.args.seconds),
+            ("--warmup", self.args.warmup),
+        ];
         for (name, value) in numbers {
             command.arg(name).arg(value.to_string());
         }
@@ -365,7 +453,8 @@ impl Bench {
             let number = value["per_s"].to_string();
             number.split('.').next()?.parse::<u64>().ok()
         });
-        let its = last.with_context(|| format!("the yardstick said: {}", String::from_utf8_lossy(&output.stderr)))?;
+        let its =
+            last.with_context(|| format!("the yardstick said: {}", String::from_utf8_lossy(&output.stderr)))?;
         run.yardstick_per_second = Some(its);
         run.ratio_permille = Some(run.per_second * 1_000 / its.max(1));
         Ok(())
@@ -377,16 +466,33 @@ impl Bench {
             return Ok(());
         }
         let ratio = match (run.ratio_permille, run.yardstick_per_second) {
-            (Some(ratio), Some(its)) => format!(", {}.{:03} of the yardstick's {its}/s", ratio / 1_000, ratio % 1_000),
+            (Some(ratio), Some(its)) => format!(
+                ", {}.{:03} of the yardstick's {its}/s",
+                ratio / 1_000,
+                ratio % 1_000
+            ),
             _ => String::new(),
         };
-        let sandbox = run.sandbox_cpu_us_each.map(|us| format!(", sandbox {us} us")).unwrap_or_default();
+        let sandbox = run
+            .sandbox_cpu_us_each
+            .map(|us| format!(", sandbox {us} us"))
+            .unwrap_or_default();
         println!(
             "{}: {}/s{ratio}; p50 {} p90 {} p99 {} p99.9 {} us; {} bad of {}; hub {} us CPU each{sandbox}; {} MiB",
-            run.what, run.per_second, run.p50_us, run.p90_us, run.p99_us, run.p999_us, run.bad, run.good + run.bad,
-            run.hub_cpu_us_each, run.resident_mib,
+            run.what,
+            run.per_second,
+            run.p50_us,
+            run.p90_us,
+            run.p99_us,
+            run.p999_us,
+            run.bad,
+            run.good + run.bad,
+            run.hub_cpu_us_each,
+            run.resident_mib,
         );
-        run.troubles.iter().for_each(|trouble| println!("  trouble: {trouble}"));
+        run.troubles
+            .iter()
+            .for_each(|trouble| println!("  trouble: {trouble}"));
         Ok(())
     }
 
@@ -402,7 +508,12 @@ impl Bench {
         let median = &sorted[sorted.len() / 2];
         let what = format!("median of {}: {}", runs.len(), median.what);
         let (troubles, ratio_permille) = (vec![], ratios.get(ratios.len() / 2).copied());
-        self.tell(&Run { what, troubles, ratio_permille, ..median.clone() })
+        self.tell(&Run {
+            what,
+            troubles,
+            ratio_permille,
+            ..median.clone()
+        })
     }
 
     fn tell_facts(&self, facts: &[(&str, u64)]) -> anyhow::Result<()> {
@@ -427,7 +538,11 @@ fn describe(what: &str, load: &Load) -> Run {
         p999_us: at(0.999),
         good: load.good,
         bad: load.bad,
-        troubles: load.troubles.iter().map(|(what, n)| format!("{n} times: {what}")).collect(),
+        troubles: load
+            .troubles
+            .iter()
+            .map(|(what, n)| format!("{n} times: {what}"))
+            .collect(),
         ..Run::default()
     }
 }

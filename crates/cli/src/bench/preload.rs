@@ -6,8 +6,8 @@ use super::script::Sale;
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
-use kessai_core::id::new_text;
 use kessai_core::Entropy;
+use kessai_core::id::new_text;
 use kessai_store::repo::{AttemptRow, EventRow, IdempotencyRow, PaymentRow, PostingRow};
 use kessai_store::{ChangeSet, Op, Row, Store, Table, Value, tables};
 use std::collections::HashMap;
@@ -36,7 +36,11 @@ pub async fn examples(hub: &HubUnderTest) -> anyhow::Result<()> {
         rate: None,
     };
     let made = drive(few, Arc::new(Sale::new(&hub.authorization))).await?;
-    anyhow::ensure!(made.good > 0, "no example payment could be made: {:?}", made.troubles);
+    anyhow::ensure!(
+        made.good > 0,
+        "no example payment could be made: {:?}",
+        made.troubles
+    );
     Ok(())
 }
 
@@ -56,13 +60,26 @@ async fn rows(
     clause: &str,
     params: Vec<Value>,
 ) -> anyhow::Result<Vec<(&'static Table, Vec<Value>)>> {
-    let sql = format!("SELECT {} FROM {} WHERE {clause}", table.column_list(), table.name);
+    let sql = format!(
+        "SELECT {} FROM {} WHERE {clause}",
+        table.column_list(),
+        table.name
+    );
     let rows = store.query(sql.into(), params).await?;
-    Ok(rows.into_iter().map(|row: Row| (table, row.into_values())).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row: Row| (table, row.into_values()))
+        .collect())
 }
 
 async fn example(store: &dyn Store, shop: &str) -> anyhow::Result<Life> {
-    let newest = rows(store, PaymentRow::TABLE, "shop_id=$1 ORDER BY id DESC LIMIT 1", vec![shop.into()]).await?;
+    let newest = rows(
+        store,
+        PaymentRow::TABLE,
+        "shop_id=$1 ORDER BY id DESC LIMIT 1",
+        vec![shop.into()],
+    )
+    .await?;
     let (_, values) = newest.first().context("no payment to copy")?;
     let row = PaymentRow::from_row(Row::new(values.clone()))?;
     let (id, of) = (row.id.to_string(), || vec![shop.into(), row.id.as_ref().into()]);
@@ -88,8 +105,13 @@ impl Life {
         let late = at.as_microsecond() - self.created_at;
         let mut events: HashMap<&str, String> = HashMap::new();
         for (table, values) in &self.rows {
-            if table.name == "events" && let Value::Text(event) = &values[1] {
-                let next = events.values().max().map_or_else(|| new_text(at, dice), |last| kessai_core::id::next_text(last));
+            if table.name == "events"
+                && let Value::Text(event) = &values[1]
+            {
+                let next = events
+                    .values()
+                    .max()
+                    .map_or_else(|| new_text(at, dice), |last| kessai_core::id::next_text(last));
                 events.insert(event, next);
             }
         }
@@ -101,9 +123,14 @@ impl Life {
             for (column, value) in table.columns.iter().zip(&mut row) {
                 match value {
                     Value::Int(n) if column.name.ends_with("at") => *n += late,
-                    Value::Text(text) if events.contains_key(&**text) => *text = events[&**text].as_str().into(),
+                    Value::Text(text) if events.contains_key(&**text) => {
+                        *text = events[&**text].as_str().into()
+                    }
                     Value::Text(text) if text.len() >= id.len() && column.name != "shop_id" => {
-                        *text = text.replace(&self.id, &id).replace(&self.reference, &reference).into();
+                        *text = text
+                            .replace(&self.id, &id)
+                            .replace(&self.reference, &reference)
+                            .into();
                     }
                     Value::Blob(bytes) if column.name == "key_hash" => dice.fill(bytes),
                     Value::Null | Value::Int(_) | Value::Text(_) | Value::Blob(_) => {}
@@ -149,13 +176,26 @@ pub async fn preload(
                 if next % sample == 0 {
                     ids.push(id);
                 }
-                *counts.entry(at.as_microsecond().div_euclid(3_600_000_000)).or_default() += 1;
+                *counts
+                    .entry(at.as_microsecond().div_euclid(3_600_000_000))
+                    .or_default() += 1;
                 next += 1;
             }
             for (bucket, delta) in counts {
                 let (status, currency) = (life.status.as_str().into(), life.currency.as_str().into());
-                let key = vec![shop.into(), "payments".into(), bucket.into(), status, currency, 0.into()];
-                change.ops.push(Op::Add { table: &tables::COUNTS, key, delta });
+                let key = vec![
+                    shop.into(),
+                    "payments".into(),
+                    bucket.into(),
+                    status,
+                    currency,
+                    0.into(),
+                ];
+                change.ops.push(Op::Add {
+                    table: &tables::COUNTS,
+                    key,
+                    delta,
+                });
             }
             let store = store.clone();
             under_way.push_back(async move { store.commit(change).await.map(|_| size) });

@@ -12,10 +12,17 @@ const CARD: &str = r#"{"type":"credit_card","number":"4111111111111111","month":
 
 /// The head and body of a request, with `{key}` where a fresh idempotency key goes.
 fn request(method: &str, path: &str, authorization: &str, body: &str, key: bool) -> String {
-    let key = if key { "x-komoju-idempotency: {key}\r\n" } else { "" };
+    let key = if key {
+        "x-komoju-idempotency: {key}\r\n"
+    } else {
+        ""
+    };
     let content = match body {
         "" => String::new(),
-        body => format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()),
+        body => format!(
+            "content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        ),
     };
     format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: {authorization}\r\n{key}{content}\r\n{body}"
@@ -36,7 +43,10 @@ impl Sale {
         );
         let text = request("POST", "/api/v1/payments", authorization, &body, true);
         let (before, after) = text.split_once("{key}").expect("asked for");
-        Self { before: before.into(), after: after.into() }
+        Self {
+            before: before.into(),
+            after: after.into(),
+        }
     }
 }
 
@@ -56,7 +66,11 @@ pub struct Reads {
 impl Reads {
     /// These paths, as that shop.
     pub fn new(authorization: &str, paths: impl Iterator<Item = String>) -> Self {
-        Self { requests: paths.map(|path| request("GET", &path, authorization, "", false).into_bytes()).collect() }
+        Self {
+            requests: paths
+                .map(|path| request("GET", &path, authorization, "", false).into_bytes())
+                .collect(),
+        }
     }
 }
 
@@ -135,12 +149,19 @@ impl Endpoint {
                 tokio::spawn(serve(socket, shared.clone()));
             }
         });
-        Ok(Self { url, waiting, serving })
+        Ok(Self {
+            url,
+            waiting,
+            serving,
+        })
     }
 
     /// Lives whose webhooks come here.
     pub fn life(&self, authorization: &str) -> Life {
-        Life { authorization: authorization.to_owned(), waiting: self.waiting.clone() }
+        Life {
+            authorization: authorization.to_owned(),
+            waiting: self.waiting.clone(),
+        }
     }
 }
 
@@ -169,7 +190,11 @@ async fn serve(mut socket: tokio::net::TcpStream, waiting: Arc<Waiting>) {
         {
             waiting.arrived(&String::from_utf8_lossy(id));
         }
-        if socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.is_err() {
+        if socket
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .is_err()
+        {
             return;
         }
     }
@@ -189,11 +214,22 @@ impl Script for Life {
         if wire.ask(paid.as_bytes()).await? != 200 {
             return Ok(false);
         }
-        let payment = wire.quoted(r#""payment":{"id":""#).context("a payment's id")?.to_owned();
+        let payment = wire
+            .quoted(r#""payment":{"id":""#)
+            .context("a payment's id")?
+            .to_owned();
         if let Some(arrival) = self.waiting.arrival(&payment) {
-            tokio::time::timeout(Duration::from_secs(20), arrival).await.context("no webhook came")??;
+            tokio::time::timeout(Duration::from_secs(20), arrival)
+                .await
+                .context("no webhook came")??;
         }
-        let read = request("GET", &format!("/api/v1/payments/{payment}"), &self.authorization, "", false);
+        let read = request(
+            "GET",
+            &format!("/api/v1/payments/{payment}"),
+            &self.authorization,
+            "",
+            false,
+        );
         Ok(wire.ask(read.as_bytes()).await? == 200 && wire.quoted(r#""status":""#) == Some("captured"))
     }
 }

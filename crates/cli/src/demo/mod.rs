@@ -82,7 +82,9 @@ impl Remembered {
     fn load(data: &Path, args: &DemoArgs) -> anyhow::Result<Self> {
         let path = data.join("demo.json");
         let mut it = match std::fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))?,
+            Ok(text) => {
+                serde_json::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))?
+            }
             Err(_) => Self {
                 shop: None,
                 secret_key: new_key("sk_test_"),
@@ -113,9 +115,9 @@ impl Remembered {
 
 async fn listen(port: u16) -> anyhow::Result<(TcpListener, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("port {port} is taken; choose another with --port, or --port 0 for any")
-    })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("port {port} is taken; choose another with --port, or --port 0 for any"))?;
     let url = format!("http://{}", listener.local_addr()?);
     Ok((listener, url))
 }
@@ -128,7 +130,13 @@ async fn listen(port: u16) -> anyhow::Result<(TcpListener, String)> {
 pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.data).with_context(|| format!("creating {}", args.data.display()))?;
     let observing = crate::observe::start(&args.log, LogFormat::Text, None)?;
-    let next = |n: u16| if args.port == 0 { 0 } else { args.port.saturating_add(n) };
+    let next = |n: u16| {
+        if args.port == 0 {
+            0
+        } else {
+            args.port.saturating_add(n)
+        }
+    };
     let (hub_listener, hub_url) = listen(args.port).await?;
     let (tea_listener, tea_url) = listen(next(1)).await?;
     let (sandbox_listener, sandbox_url) = listen(next(2)).await?;
@@ -161,11 +169,18 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
         transport,
         private_webhooks: true,
         vault_keys: vault_keys_for(store.as_ref(), &args.data.join("kessai.key")).await?,
-        engine: EngineSettings { public_url: hub_url.as_str().into(), ..EngineSettings::default() },
+        engine: EngineSettings {
+            public_url: hub_url.as_str().into(),
+            ..EngineSettings::default()
+        },
     })?;
     let shop = open_shop(&hub.engine, store.as_ref(), &mut remembered, &sandbox_url).await?;
     remembered.save(&args.data)?;
-    let hooks = if args.no_webhooks { vec![] } else { vec![format!("{tea_url}/webhook")] };
+    let hooks = if args.no_webhooks {
+        vec![]
+    } else {
+        vec![format!("{tea_url}/webhook")]
+    };
     let hooks: Vec<String> = hooks.into_iter().chain(args.webhook_url.clone()).collect();
     point_webhooks(&hub.engine, &shop, &hooks, &remembered.webhook_secret).await?;
     let notify = (!args.quiet_sandbox).then(|| {
@@ -202,7 +217,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
         user: "clerk".into(),
         password: Secret::new(remembered.office_password.as_str()),
     };
-    let app = App::new(hub.engine.clone(), Limits::default()).with_metrics(observing.metrics.clone()).with_office(office);
+    let app = App::new(hub.engine.clone(), Limits::default())
+        .with_metrics(observing.metrics.clone())
+        .with_office(office);
     let router = kessai_http::router(app).merge(crate::control::router(control));
     let tea = tea::router(tea::TeaSettings {
         hub: hub_url.clone(),
@@ -214,9 +231,14 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     })?;
     let serving_tea = tokio::spawn(crate::serve::serve_on(tea_listener, tea, stopped.clone()));
     let sandbox_router = kessai_http::sandbox_router(as_sandbox, as_clock);
-    let serving_sandbox = tokio::spawn(crate::serve::serve_on(sandbox_listener, sandbox_router, stopped.clone()));
+    let serving_sandbox = tokio::spawn(crate::serve::serve_on(
+        sandbox_listener,
+        sandbox_router,
+        stopped.clone(),
+    ));
 
-    let office = json!({"url": format!("{hub_url}/shop"), "user": "clerk", "password": remembered.office_password});
+    let office =
+        json!({"url": format!("{hub_url}/shop"), "user": "clerk", "password": remembered.office_password});
     if args.json {
         let ready = json!({
             "hub": hub_url,
@@ -266,15 +288,30 @@ async fn open_shop(
     let shop = match known {
         Some(shop) => shop,
         None => {
-            let settings = ShopSettings { terms: tea::terms(), ..ShopSettings::default() };
-            engine.add_shop("tea", "葉音茶舗", false, &settings).await.map_err(crate::shops::said)?
+            let settings = ShopSettings {
+                terms: tea::terms(),
+                ..ShopSettings::default()
+            };
+            engine
+                .add_shop("tea", "葉音茶舗", false, &settings)
+                .await
+                .map_err(crate::shops::said)?
         }
     };
-    engine.set_account(&shop, "komoju", &account).await.map_err(crate::shops::said)?;
-    for (kind, key) in [(KeyKind::Secret, &remembered.secret_key), (KeyKind::Publishable, &remembered.publishable_key)] {
+    engine
+        .set_account(&shop, "komoju", &account)
+        .await
+        .map_err(crate::shops::said)?;
+    for (kind, key) in [
+        (KeyKind::Secret, &remembered.secret_key),
+        (KeyKind::Publishable, &remembered.publishable_key),
+    ] {
         match engine.caller(key).await {
             Ok(caller) if caller.shop.id == shop => {}
-            _ => engine.add_key(&shop, kind, key).await.map_err(crate::shops::said)?,
+            _ => engine
+                .add_key(&shop, kind, key)
+                .await
+                .map_err(crate::shops::said)?,
         }
     }
     remembered.shop = Some(shop.to_string());
@@ -284,16 +321,30 @@ async fn open_shop(
 /// The shop's webhooks go to these addresses and no others: ports may have changed since the last start.
 async fn point_webhooks(engine: &Engine, shop: &str, urls: &[String], secret: &str) -> anyhow::Result<()> {
     engine.forget_shop(shop);
-    let standing = engine.shop(shop).await.map_err(crate::shops::said)?.context("the demo's shop")?;
+    let standing = engine
+        .shop(shop)
+        .await
+        .map_err(crate::shops::said)?
+        .context("the demo's shop")?;
     for endpoint in &standing.endpoints {
         if !urls.iter().any(|url| *url == *endpoint.url) || endpoint.secret.expose() != secret {
-            engine.change_endpoint(shop, &endpoint.id, None).await.map_err(crate::shops::said)?;
+            engine
+                .change_endpoint(shop, &endpoint.id, None)
+                .await
+                .map_err(crate::shops::said)?;
         }
     }
-    let standing = engine.shop(shop).await.map_err(crate::shops::said)?.context("the demo's shop")?;
+    let standing = engine
+        .shop(shop)
+        .await
+        .map_err(crate::shops::said)?
+        .context("the demo's shop")?;
     for url in urls {
         if standing.endpoints.iter().all(|endpoint| *endpoint.url != **url) {
-            engine.add_endpoint(shop, url, Some(Secret::new(secret)), &[]).await.map_err(crate::shops::said)?;
+            engine
+                .add_endpoint(shop, url, Some(Secret::new(secret)), &[])
+                .await
+                .map_err(crate::shops::said)?;
         }
     }
     Ok(())

@@ -33,9 +33,19 @@ fn card(number: &str) -> Value {
 /// # Errors
 /// When the hub does not answer.
 pub async fn seed(url: &str, key: &str) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(20))
+        .no_proxy()
+        .build()?;
     let hub = Hub { client, url, key };
-    let standing = hub.client.get(format!("{url}/api/v1/payments")).basic_auth(key, Some("")).send().await?.text().await?;
+    let standing = hub
+        .client
+        .get(format!("{url}/api/v1/payments"))
+        .basic_auth(key, Some(""))
+        .send()
+        .await?
+        .text()
+        .await?;
     let standing: Value = serde_json::from_str(&standing)?;
     if standing["total"].as_i64().unwrap_or(0) > 0 {
         return Ok(());
@@ -44,20 +54,42 @@ pub async fn seed(url: &str, key: &str) -> anyhow::Result<()> {
         json!({"amount": amount, "currency": "JPY", "tax": 0, "description": words, "payment_details": details,
                "capture": capture})
     };
-    hub.post("/payments", direct(1_200, "ほうじ茶", card("4111111111111111"), true)).await?;
-    hub.post("/payments", direct(3_980, "抹茶", card("5555555555554444"), false)).await?;
-    hub.post("/payments", direct(1_980, "煎茶", card("4123111111111059"), true)).await?;
-    let slip = json!({"type": "konbini", "store": "lawson", "email": "hanako@example.com", "phone": "09012345678"});
+    hub.post(
+        "/payments",
+        direct(1_200, "ほうじ茶", card("4111111111111111"), true),
+    )
+    .await?;
+    hub.post(
+        "/payments",
+        direct(3_980, "抹茶", card("5555555555554444"), false),
+    )
+    .await?;
+    hub.post("/payments", direct(1_980, "煎茶", card("4123111111111059"), true))
+        .await?;
+    let slip =
+        json!({"type": "konbini", "store": "lawson", "email": "hanako@example.com", "phone": "09012345678"});
     hub.post("/payments", direct(1_980, "煎茶", slip, true)).await?;
     let wallet = json!({"type": "paypay"});
     let mut pending = direct(2_400, "ほうじ茶 二袋", wallet, true);
     pending["return_url"] = json!("https://example.com/thanks");
     hub.post("/payments", pending).await?;
-    let sold = hub.post("/payments", direct(3_980, "抹茶", card("3530111333300000"), true)).await?;
+    let sold = hub
+        .post("/payments", direct(3_980, "抹茶", card("3530111333300000"), true))
+        .await?;
     let id = sold["id"].as_str().context("a payment without an id")?;
-    hub.post(&format!("/payments/{id}/refund"), json!({"amount": 1_000, "description": "缶のへこみ"})).await?;
-    let back = hub.post("/payments", direct(1_200, "ほうじ茶", card("378282246310005"), true)).await?;
+    hub.post(
+        &format!("/payments/{id}/refund"),
+        json!({"amount": 1_000, "description": "缶のへこみ"}),
+    )
+    .await?;
+    let back = hub
+        .post(
+            "/payments",
+            direct(1_200, "ほうじ茶", card("378282246310005"), true),
+        )
+        .await?;
     let id = back["id"].as_str().context("a payment without an id")?;
-    hub.post(&format!("/payments/{id}/refund"), json!({"description": "返品"})).await?;
+    hub.post(&format!("/payments/{id}/refund"), json!({"description": "返品"}))
+        .await?;
     Ok(())
 }

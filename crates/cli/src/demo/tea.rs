@@ -39,10 +39,16 @@ pub fn terms() -> BTreeMap<Box<str>, Box<str>> {
     [
         ("quantity", "上記のとおりです。"),
         ("price", "上記の金額です（消費税込み、送料無料）。"),
-        ("payment", "クレジットカード：ご注文時。コンビニ・銀行振込：払込票の期限まで。"),
+        (
+            "payment",
+            "クレジットカード：ご注文時。コンビニ・銀行振込：払込票の期限まで。",
+        ),
         ("delivery", "ご入金の確認後、2営業日以内に発送します。"),
         ("application_period", "なし（在庫がなくなり次第終了します）。"),
-        ("withdrawal", "未開封に限り、到着後7日以内に返品できます。送料はお客様のご負担です。"),
+        (
+            "withdrawal",
+            "未開封に限り、到着後7日以内に返品できます。送料はお客様のご負担です。",
+        ),
     ]
     .into_iter()
     .map(|(name, text)| (name.into(), text.into()))
@@ -105,8 +111,15 @@ struct TeaHouse {
 }
 
 /// What the tea shop offers, of all that the hub could.
-const METHODS: [&str; 7] =
-    ["credit_card", "konbini", "paypay", "rakutenpay", "merpay", "bank_transfer", "pay_easy"];
+const METHODS: [&str; 7] = [
+    "credit_card",
+    "konbini",
+    "paypay",
+    "rakutenpay",
+    "merpay",
+    "bank_transfer",
+    "pay_easy",
+];
 
 /// Lists no longer than this are kept.
 const ORDERS_MOST: usize = 2_000;
@@ -132,21 +145,42 @@ impl TeaHouse {
     }
 
     fn order(&self, number: &str) -> Option<Order> {
-        self.orders.lock().expect("no panic while held").get(number).cloned()
+        self.orders
+            .lock()
+            .expect("no panic while held")
+            .get(number)
+            .cloned()
     }
 
     fn frame(&self, here: &str) -> TeaFrame {
-        TeaFrame { now: self.settings.clock.now(), here: here.into(), base: String::new() }
+        TeaFrame {
+            now: self.settings.clock.now(),
+            here: here.into(),
+            base: String::new(),
+        }
     }
 
-    async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> anyhow::Result<(u16, Value)> {
+    async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(u16, Value)> {
         let url = format!("{}/api/v1{path}", self.settings.hub);
-        let mut request = self.client.request(method, url).basic_auth(&self.settings.secret_key, Some(""));
+        let mut request = self
+            .client
+            .request(method, url)
+            .basic_auth(&self.settings.secret_key, Some(""));
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
         }
         let reply = request.send().await?;
-        Ok((reply.status().as_u16(), serde_json::from_str(&reply.text().await?)?))
+        Ok((
+            reply.status().as_u16(),
+            serde_json::from_str(&reply.text().await?)?,
+        ))
     }
 }
 
@@ -169,7 +203,9 @@ struct Language {
 
 impl Language {
     fn of(&self, headers: &HeaderMap) -> Locale {
-        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let accepted = headers
+            .get(header::ACCEPT_LANGUAGE)
+            .and_then(|value| value.to_str().ok());
         Locale::negotiate(self.locale.as_deref(), None, accepted)
     }
 }
@@ -179,12 +215,19 @@ impl Language {
 /// # Errors
 /// When its orders cannot be read.
 pub fn router(settings: TeaSettings) -> anyhow::Result<Router> {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .no_proxy()
+        .build()?;
     let orders = match std::fs::read_to_string(settings.data.join("tea-orders.json")) {
         Ok(text) => serde_json::from_str(&text)?,
         Err(_) => BTreeMap::new(),
     };
-    let house = TeaHouse { settings: Arc::new(settings), client, orders: Arc::new(Mutex::new(orders)) };
+    let house = TeaHouse {
+        settings: Arc::new(settings),
+        client,
+        orders: Arc::new(Mutex::new(orders)),
+    };
     Ok(Router::new()
         .route("/", get(shelf))
         .route("/buy", post(buy))
@@ -212,9 +255,17 @@ async fn asset(Path(file): Path<String>) -> Response {
     }
 }
 
-async fn shelf(State(house): State<TeaHouse>, Query(language): Query<Language>, headers: HeaderMap) -> Response {
+async fn shelf(
+    State(house): State<TeaHouse>,
+    Query(language): Query<Language>,
+    headers: HeaderMap,
+) -> Response {
     let problem = language.problem.as_ref().map(|_| "tea-problem".to_owned());
-    let page = TeaShop { frame: house.frame("/"), problem, checkout: house.settings.hub.clone() };
+    let page = TeaShop {
+        frame: house.frame("/"),
+        problem,
+        checkout: house.settings.hub.clone(),
+    };
     show(&page, language.of(&headers))
 }
 
@@ -227,14 +278,29 @@ struct Buy {
 }
 
 async fn buy(State(house): State<TeaHouse>, headers: HeaderMap, Form(wish): Form<Buy>) -> Response {
-    let quantity = wish.quantity.as_deref().unwrap_or("1").trim().parse::<u32>().unwrap_or(0);
+    let quantity = wish
+        .quantity
+        .as_deref()
+        .unwrap_or("1")
+        .trim()
+        .parse::<u32>()
+        .unwrap_or(0);
     let (Some(tea), 1..=20) = (Tea::find(&wish.product), quantity) else {
         return Redirect::to("/?problem=1").into_response();
     };
-    let language = Language { locale: wish.locale, problem: None, session_id: None };
+    let language = Language {
+        locale: wish.locale,
+        problem: None,
+        session_id: None,
+    };
     let locale = language.of(&headers);
     let now = house.settings.clock.now();
-    let number = format!("TEA-{}", id::new_text(now, &crate::real::SystemEntropy).split_off(8).to_uppercase());
+    let number = format!(
+        "TEA-{}",
+        id::new_text(now, &crate::real::SystemEntropy)
+            .split_off(8)
+            .to_uppercase()
+    );
     let amount = tea.price * i64::from(quantity);
     let wanted = json!({
         "amount": amount, "currency": "JPY", "default_locale": locale.tag(),
@@ -252,7 +318,9 @@ async fn buy(State(house): State<TeaHouse>, headers: HeaderMap, Form(wish): Form
             return Redirect::to("/?problem=1").into_response();
         }
     };
-    let (200, Some(url), Some(session_id)) = (status, session["session_url"].as_str(), session["id"].as_str()) else {
+    let (200, Some(url), Some(session_id)) =
+        (status, session["session_url"].as_str(), session["id"].as_str())
+    else {
         tracing::error!(status, "the hub refused the tea shop's session");
         return Redirect::to("/?problem=1").into_response();
     };
@@ -274,7 +342,11 @@ async fn buy(State(house): State<TeaHouse>, headers: HeaderMap, Form(wish): Form
     Redirect::to(url).into_response()
 }
 
-async fn list(State(house): State<TeaHouse>, Query(language): Query<Language>, headers: HeaderMap) -> Response {
+async fn list(
+    State(house): State<TeaHouse>,
+    Query(language): Query<Language>,
+    headers: HeaderMap,
+) -> Response {
     let orders = house.orders.lock().expect("no panic while held").clone();
     let mut rows: Vec<TeaOrderRow> = orders.values().map(Order::row).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.placed_at));
@@ -290,7 +362,10 @@ async fn list(State(house): State<TeaHouse>, Query(language): Query<Language>, h
 
 /// A text that changes whenever any order does.
 fn fingerprint(orders: &BTreeMap<String, Order>) -> String {
-    let all: String = orders.values().map(|order| format!("{}={};", order.number, order.status)).collect();
+    let all: String = orders
+        .values()
+        .map(|order| format!("{}={};", order.number, order.status))
+        .collect();
     hex::encode(&vault::sha256(all.as_bytes())[..8])
 }
 
@@ -317,10 +392,18 @@ async fn order(
     Query(language): Query<Language>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(mut order) = house.order(&number) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(mut order) = house.order(&number) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     // The browser's return is a hint to ask, never a fact.
     if language.session_id.is_some()
-        && let Ok((200, session)) = house.call(reqwest::Method::GET, &format!("/sessions/{}", order.session), None).await
+        && let Ok((200, session)) = house
+            .call(
+                reqwest::Method::GET,
+                &format!("/sessions/{}", order.session),
+                None,
+            )
+            .await
     {
         house.learn(&number, &session["payment"]);
         order = house.order(&number).unwrap_or(order);
@@ -334,9 +417,16 @@ async fn order(
             .log
             .iter()
             .rev()
-            .map(|(at, event, verified)| WebhookLine { at: *at, event: event.clone(), verified: *verified })
+            .map(|(at, event, verified)| WebhookLine {
+                at: *at,
+                event: event.clone(),
+                verified: *verified,
+            })
             .collect(),
-        timeline_href: order.payment.as_ref().map(|payment| format!("{hub}/shop/payments/{payment}")),
+        timeline_href: order
+            .payment
+            .as_ref()
+            .map(|payment| format!("{hub}/shop/payments/{payment}")),
         instructions_href: order
             .payment
             .as_ref()
@@ -369,13 +459,19 @@ impl TeaHouse {
             "refunded" => 5,
             _ => 0,
         };
-        let Some(status) = payment["status"].as_str() else { return };
+        let Some(status) = payment["status"].as_str() else {
+            return;
+        };
         let now = self.settings.clock.now();
         self.change(|orders| {
-            let Some(order) = orders.get_mut(number) else { return };
+            let Some(order) = orders.get_mut(number) else {
+                return;
+            };
             // A later payment takes an earlier one's place, until one of them is paid; ids sort by time.
             let news = match (order.payment.as_deref(), payment["id"].as_str()) {
-                (Some(known), Some(id)) if known != id => rank(&order.status) < 4 && (known < id || rank(status) >= 4),
+                (Some(known), Some(id)) if known != id => {
+                    rank(&order.status) < 4 && (known < id || rank(status) >= 4)
+                }
                 _ => rank(status) >= rank(&order.status),
             };
             if !news {
@@ -392,13 +488,23 @@ impl TeaHouse {
 }
 
 async fn webhook(State(house): State<TeaHouse>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let given = headers.get("x-komoju-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let expected = hex::encode(vault::hmac_sha256(house.settings.webhook_secret.as_bytes(), &body));
+    let given = headers
+        .get("x-komoju-signature")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let expected = hex::encode(vault::hmac_sha256(
+        house.settings.webhook_secret.as_bytes(),
+        &body,
+    ));
     if !vault::same(given.as_bytes(), expected.as_bytes()) {
         return StatusCode::UNAUTHORIZED;
     }
-    let Ok(event) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST };
-    let Some(number) = event["data"]["external_order_num"].as_str() else { return StatusCode::OK };
+    let Ok(event) = serde_json::from_slice::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST;
+    };
+    let Some(number) = event["data"]["external_order_num"].as_str() else {
+        return StatusCode::OK;
+    };
     let kind = event["type"].as_str().unwrap_or_default().to_owned();
     let now = house.settings.clock.now();
     house.change(|orders| {

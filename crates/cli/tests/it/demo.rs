@@ -7,7 +7,14 @@ use std::process::{Command, Stdio};
 async fn a_demo_tells_scripts_everything_keeps_its_data_and_ends_well_on_sigterm() {
     let data = tempfile::tempdir().unwrap();
     let keys = ["sk_test_", "pk_test_", "whsec_"].map(|prefix| format!("{prefix}{}", "x".repeat(12)));
-    let preset = ["--secret-key", &keys[0], "--publishable-key", &keys[1], "--webhook-secret", &keys[2]];
+    let preset = [
+        "--secret-key",
+        &keys[0],
+        "--publishable-key",
+        &keys[1],
+        "--webhook-secret",
+        &keys[2],
+    ];
     let mut demo = Demo::start(data.path(), None, &preset);
     assert_eq!(demo.text("/secret_key"), keys[0]);
     assert_eq!(demo.text("/publishable_key"), keys[1]);
@@ -22,15 +29,27 @@ async fn a_demo_tells_scripts_everything_keeps_its_data_and_ends_well_on_sigterm
     assert!(demo.stop(), "it ends well");
 
     let demo = Demo::start(data.path(), None, &[]);
-    assert_eq!(demo.text("/secret_key"), keys[0], "a second start on the same folder keeps its keys");
+    assert_eq!(
+        demo.text("/secret_key"),
+        keys[0],
+        "a second start on the same folder keeps its keys"
+    );
     let id = payment["id"].as_str().unwrap();
-    assert_eq!(demo.api().get(&format!("/payments/{id}")).await["status"], "authorized");
+    assert_eq!(
+        demo.api().get(&format!("/payments/{id}")).await["status"],
+        "authorized"
+    );
 
     // Four days later the slip has lapsed, here and at the provider.
     demo.advance("4d");
     let api = demo.api();
-    until("the slip to lapse", || async { api.get(&format!("/payments/{id}")).await["status"] == "expired" }).await;
-    let books = api.get(&format!("{}/sandbox/books", demo.text("/sandboxes/komoju/url"))).await;
+    until("the slip to lapse", || async {
+        api.get(&format!("/payments/{id}")).await["status"] == "expired"
+    })
+    .await;
+    let books = api
+        .get(&format!("{}/sandbox/books", demo.text("/sandboxes/komoju/url")))
+        .await;
     assert_eq!(books["data"][0]["captured"], 0);
 }
 
@@ -40,7 +59,16 @@ async fn trigger_makes_an_event_happen_and_listen_forwards_it_signed() {
     let demo = Demo::start(data.path(), None, &[]);
     let endpoint = Endpoint::listen().await;
     let mut listening = Command::new(env!("CARGO_BIN_EXE_kessai"))
-        .args(["listen", "--forward-to", &endpoint.url, "--secret", "whsec_loopback", "--limit", "2", "--data"])
+        .args([
+            "listen",
+            "--forward-to",
+            &endpoint.url,
+            "--secret",
+            "whsec_loopback",
+            "--limit",
+            "2",
+            "--data",
+        ])
         .arg(data.path())
         .stdout(Stdio::null())
         .spawn()
@@ -54,7 +82,10 @@ async fn trigger_makes_an_event_happen_and_listen_forwards_it_signed() {
     .await;
     assert!(listening.wait().unwrap().success());
     let got = endpoint.received();
-    let captured = got.iter().find(|r| r.header("x-komoju-event") == "payment.captured").expect("a captured event");
+    let captured = got
+        .iter()
+        .find(|r| r.header("x-komoju-event") == "payment.captured")
+        .expect("a captured event");
     let event: Value = serde_json::from_str(&captured.body).unwrap();
     assert_eq!(event["data"]["total"], 1_980);
     let expected = kessai_engine::vault::hmac_sha256(b"whsec_loopback", captured.body.as_bytes());
@@ -78,7 +109,11 @@ fn serve_refuses_a_database_that_is_newer_than_it_knows() {
     assert!(kessai(&["migrate"]).status.success());
     std::fs::write(data.path().join("kessai.key"), "00".repeat(32)).unwrap();
     let doctor = kessai(&["doctor"]);
-    assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));
+    assert!(
+        doctor.status.success(),
+        "{}",
+        String::from_utf8_lossy(&doctor.stdout)
+    );
     let settings = kessai_store::SqliteSettings::new(&database);
     kessai_store::testkit::pretend_newer(&settings);
     let ran = kessai(&["serve"]);
@@ -89,8 +124,14 @@ fn serve_refuses_a_database_that_is_newer_than_it_knows() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["demo", "serve", "sandbox", "migrate", "doctor", "shop", "listen", "trigger", "clock", "bench", "openapi"] {
-        let ran = Command::new(env!("CARGO_BIN_EXE_kessai")).args([command, "--help"]).output().unwrap();
+    for command in [
+        "demo", "serve", "sandbox", "migrate", "doctor", "shop", "listen", "trigger", "clock", "bench",
+        "openapi",
+    ] {
+        let ran = Command::new(env!("CARGO_BIN_EXE_kessai"))
+            .args([command, "--help"])
+            .output()
+            .unwrap();
         assert!(ran.status.success() && ran.stdout.len() > 100, "{command}");
     }
 }

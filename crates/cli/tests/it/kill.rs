@@ -22,7 +22,9 @@ fn wish(n: usize) -> Value {
 async fn rush(api: &Api, answers: &Mutex<BTreeMap<usize, (u16, Value)>>, enough: &dyn Fn(usize) -> bool) {
     let done = AtomicUsize::new(0);
     let over = AtomicBool::new(false);
-    let open: Vec<usize> = (0..PAYMENTS).filter(|n| !answers.lock().unwrap().contains_key(n)).collect();
+    let open: Vec<usize> = (0..PAYMENTS)
+        .filter(|n| !answers.lock().unwrap().contains_key(n))
+        .collect();
     stream::iter(open)
         .for_each_concurrent(32, |n| {
             let (done, over) = (&done, &over);
@@ -30,7 +32,9 @@ async fn rush(api: &Api, answers: &Mutex<BTreeMap<usize, (u16, Value)>>, enough:
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
-                let answer = api.post("/payments", &wish(n), Some(&format!("rush-key-{n}"))).await;
+                let answer = api
+                    .post("/payments", &wish(n), Some(&format!("rush-key-{n}")))
+                    .await;
                 if let Some(answer) = answer.filter(|(status, _)| matches!(status, 200 | 202)) {
                     answers.lock().unwrap().insert(n, answer);
                     if enough(done.fetch_add(1, Ordering::SeqCst) + 1) {
@@ -47,7 +51,9 @@ async fn captured_there(api: &Api, sandbox: &str) -> BTreeMap<String, Vec<i64>> 
     let mut there: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     let mut after = String::new();
     loop {
-        let page = api.get(&format!("{sandbox}/sandbox/books?limit=200&after={after}")).await;
+        let page = api
+            .get(&format!("{sandbox}/sandbox/books?limit=200&after={after}"))
+            .await;
         for row in page["data"].as_array().expect("rows") {
             let captured = row["captured"].as_i64().expect("an amount");
             if captured > 0 {
@@ -72,7 +78,11 @@ async fn survive(database: Option<&str>) {
     rush(&api, &answers, &|done| done >= KILLED_AFTER).await;
     demo.kill();
     let acknowledged: BTreeMap<usize, (u16, Value)> = answers.lock().unwrap().clone();
-    assert!(acknowledged.len() >= KILLED_AFTER, "{} were acknowledged", acknowledged.len());
+    assert!(
+        acknowledged.len() >= KILLED_AFTER,
+        "{} were acknowledged",
+        acknowledged.len()
+    );
     assert!(acknowledged.len() < PAYMENTS, "it was killed in the middle");
 
     // It comes back; the shop asks again for whatever it has no answer to, with the same keys. Keys whose command was cut in the
@@ -90,8 +100,15 @@ async fn survive(database: Option<&str>) {
     let open: Vec<usize> = (0..PAYMENTS).filter(|n| !answers.contains_key(n)).collect();
     // A command whose request never reached the provider ends as failed, and says so under its key for ever.
     for n in &open {
-        let (status, answer) = api.post("/payments", &wish(*n), Some(&format!("rush-key-{n}"))).await.expect("an answer");
-        assert_eq!((status, answer["error"]["code"].as_str()), (504, Some("gateway_timeout")), "{n}: {answer}");
+        let (status, answer) = api
+            .post("/payments", &wish(*n), Some(&format!("rush-key-{n}")))
+            .await
+            .expect("an answer");
+        assert_eq!(
+            (status, answer["error"]["code"].as_str()),
+            (504, Some("gateway_timeout")),
+            "{n}: {answer}"
+        );
     }
 
     let there = captured_there(&api, &demo.text("/sandboxes/komoju/url")).await;
@@ -103,18 +120,28 @@ async fn survive(database: Option<&str>) {
     for (n, (_, first)) in &answers {
         let id = first["id"].as_str().expect("an id").to_owned();
         if let Some((_, before)) = acknowledged.get(n) {
-            assert_eq!(before["id"], first["id"], "an acknowledged payment is still the same");
+            assert_eq!(
+                before["id"], first["id"],
+                "an acknowledged payment is still the same"
+            );
         }
         let now = api.get(&format!("/payments/{id}")).await;
         assert_eq!(now["status"], "captured", "{n}: {now}");
         assert_eq!(now["total"], json!(1_000 + n));
         let key = format!("{id}_1");
-        assert_eq!(there.get(&key), Some(&vec![1_000 + *n as i64]), "{n} in the sandbox's books");
+        assert_eq!(
+            there.get(&key),
+            Some(&vec![1_000 + *n as i64]),
+            "{n} in the sandbox's books"
+        );
         keys.insert(key);
         ids.insert(id);
     }
     let strangers: Vec<&String> = there.keys().filter(|key| !keys.contains(*key)).collect();
-    assert!(strangers.is_empty(), "charged without a payment of ours: {strangers:?}");
+    assert!(
+        strangers.is_empty(),
+        "charged without a payment of ours: {strangers:?}"
+    );
 
     // Every event arrives, those of before the kill as well.
     until("every captured event", || async {

@@ -38,8 +38,16 @@ async fn books(api: &Api, sandbox: &str, payment: &str) -> (i64, i64) {
     let rows = api.get(&format!("{sandbox}/sandbox/books?limit=1000")).await;
     let key = format!("{payment}_1");
     let of = |row: &Value, name: &str| row[name].as_i64().expect("an amount");
-    let mine: Vec<&Value> = rows["data"].as_array().expect("rows").iter().filter(|row| row["number"] == *key).collect();
-    (mine.iter().map(|row| of(row, "captured")).sum(), mine.iter().map(|row| of(row, "refunded")).sum())
+    let mine: Vec<&Value> = rows["data"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .filter(|row| row["number"] == *key)
+        .collect();
+    (
+        mine.iter().map(|row| of(row, "captured")).sum(),
+        mine.iter().map(|row| of(row, "refunded")).sum(),
+    )
 }
 
 struct Row {
@@ -62,7 +70,11 @@ async fn race(store: &str, database: Option<&str>) {
         ("one order number", "1"),
         ("one session by two methods", "1 live payment"),
     ]
-    .map(|(name, expected)| Row { name, expected, seen: vec![] })
+    .map(|(name, expected)| Row {
+        name,
+        expected,
+        seen: vec![],
+    })
     .into();
     for round in 0..ROUNDS {
         let id = made(&api, &sale(1_000, true)).await;
@@ -95,9 +107,19 @@ async fn race(store: &str, database: Option<&str>) {
         let key = format!("race-{round}");
         let wishes = vec![("/payments".to_owned(), sale(1_000, true), Some(key)); AT_ONCE];
         let answers = at_once(&api, wishes).await;
-        let ids: Vec<&str> = answers.iter().filter(|(s, _)| *s == 200).filter_map(|(_, p)| p["id"].as_str()).collect();
-        assert!(!ids.is_empty() && ids.iter().all(|id| *id == ids[0]), "{answers:?}");
-        assert!(answers.iter().all(|(status, _)| matches!(status, 200 | 409)), "{answers:?}");
+        let ids: Vec<&str> = answers
+            .iter()
+            .filter(|(s, _)| *s == 200)
+            .filter_map(|(_, p)| p["id"].as_str())
+            .collect();
+        assert!(
+            !ids.is_empty() && ids.iter().all(|id| *id == ids[0]),
+            "{answers:?}"
+        );
+        assert!(
+            answers.iter().all(|(status, _)| matches!(status, 200 | 409)),
+            "{answers:?}"
+        );
         assert_eq!(books(&api, &sandbox, ids[0]).await, (1_000, 0));
         rows[4].seen.push(1);
 
@@ -119,13 +141,19 @@ async fn race(store: &str, database: Option<&str>) {
         let all = api.get("/payments?per_page=20").await;
         let live = all["data"].as_array().unwrap().iter().filter(|payment| {
             payment["session"] == session["id"]
-                && matches!(payment["status"].as_str(), Some("captured" | "authorized" | "pending"))
+                && matches!(
+                    payment["status"].as_str(),
+                    Some("captured" | "authorized" | "pending")
+                )
         });
         assert_eq!(live.count(), 1);
         rows[6].seen.push(1);
     }
     for row in &rows {
-        println!("{store}: {}: expected {}, seen {:?}", row.name, row.expected, row.seen);
+        println!(
+            "{store}: {}: expected {}, seen {:?}",
+            row.name, row.expected, row.seen
+        );
     }
 }
 

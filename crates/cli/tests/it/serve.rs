@@ -16,12 +16,18 @@ impl Drop for Running {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn kessai(folder: &Path, environment: &[(&str, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kessai"));
-    command.current_dir(folder).envs(environment.iter().map(|(name, value)| (*name, value)));
+    command
+        .current_dir(folder)
+        .envs(environment.iter().map(|(name, value)| (*name, value)));
     command
 }
 
@@ -30,11 +36,21 @@ async fn serve(folder: &Path, environment: &[(&str, String)], port: u16) -> (Run
     let mut all = environment.to_vec();
     all.push(("KESSAI_SERVER__LISTEN", format!("127.0.0.1:{port}")));
     all.push(("KESSAI_SERVER__PUBLIC_URL", url.clone()));
-    let running = Running(kessai(folder, &all).arg("serve").stderr(Stdio::null()).spawn().unwrap());
+    let running = Running(
+        kessai(folder, &all)
+            .arg("serve")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let ready = format!("{url}/readyz");
     until("the hub to be ready", || async {
-        client.get(&ready).send().await.is_ok_and(|reply| reply.status().is_success())
+        client
+            .get(&ready)
+            .send()
+            .await
+            .is_ok_and(|reply| reply.status().is_success())
     })
     .await;
     (running, url)
@@ -57,13 +73,18 @@ async fn two_nodes_on_one_postgresql_take_payments_together_and_send_traces() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(sandbox.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(sandbox.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     let _sandbox = Running(sandbox);
     let komoju: Value = serde_json::from_str(&line).unwrap();
     let text = |name: &str| komoju["komoju"][name].as_str().unwrap().to_owned();
     let environment = [
         ("KESSAI_STORE__DATABASE", database.address()),
-        ("KESSAI_OBSERVE__OTLP_ENDPOINT", collector.url.trim_end_matches("/hook").to_owned()),
+        (
+            "KESSAI_OBSERVE__OTLP_ENDPOINT",
+            collector.url.trim_end_matches("/hook").to_owned(),
+        ),
         ("KOMOJU_SECRET_KEY", text("secret_key")),
         ("KOMOJU_PUBLISHABLE_KEY", text("publishable_key")),
         ("KOMOJU_WEBHOOK_SECRET", "whsec_loopback".to_owned()),
@@ -72,7 +93,11 @@ async fn two_nodes_on_one_postgresql_take_payments_together_and_send_traces() {
         .args(["shop", "add", "Two nodes", "--komoju-url", &text("url")])
         .output()
         .unwrap();
-    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    assert!(
+        added.status.success(),
+        "{}",
+        String::from_utf8_lossy(&added.stderr)
+    );
     let shop: Value = serde_json::from_slice(&added.stdout).unwrap();
     let key = shop["secret_key"].as_str().unwrap();
 
@@ -81,7 +106,10 @@ async fn two_nodes_on_one_postgresql_take_payments_together_and_send_traces() {
     let (first, second) = (Api::new(&first, key), Api::new(&second, key));
     let (status, made) = first.post("/payments", &card(1_200), Some("same")).await.unwrap();
     assert_eq!((status, &made["status"]), (200, &json!("captured")), "{made}");
-    let (_, again) = second.post("/payments", &card(1_200), Some("same")).await.unwrap();
+    let (_, again) = second
+        .post("/payments", &card(1_200), Some("same"))
+        .await
+        .unwrap();
     assert_eq!(made, again, "the same key is the same answer on every node");
 
     // Full refunds raced on both nodes: one is accepted.
@@ -92,9 +120,22 @@ async fn two_nodes_on_one_postgresql_take_payments_together_and_send_traces() {
         async move { api.post(&path, &json!({}), None).await.unwrap().0 }
     });
     let answers = futures_util::future::join_all(races).await;
-    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 1, "{answers:?}");
+    assert_eq!(
+        answers.iter().filter(|status| **status == 200).count(),
+        1,
+        "{answers:?}"
+    );
     let books = first.get(&format!("{}/sandbox/books", text("url"))).await;
-    assert_eq!((&books["data"][0]["captured"], &books["data"][0]["refunded"]), (&json!(1_200), &json!(1_200)));
+    assert_eq!(
+        (&books["data"][0]["captured"], &books["data"][0]["refunded"]),
+        (&json!(1_200), &json!(1_200))
+    );
 
-    until("traces", || async { collector.received().iter().any(|received| received.body.contains("kessai")) }).await;
+    until("traces", || async {
+        collector
+            .received()
+            .iter()
+            .any(|received| received.body.contains("kessai"))
+    })
+    .await;
 }

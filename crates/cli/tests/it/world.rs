@@ -22,7 +22,9 @@ impl Demo {
     /// Starts a demo on a folder.
     pub fn start(data: &Path, database: Option<&str>, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kessai"));
-        command.args(["demo", "--json", "--port", "0", "--log", "warn", "--data"]).arg(data);
+        command
+            .args(["demo", "--json", "--port", "0", "--log", "warn", "--data"])
+            .arg(data);
         if let Some(database) = database {
             command.args(["--database", database]);
         }
@@ -33,14 +35,24 @@ impl Demo {
             .spawn()
             .expect("the binary starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("a line");
         let line = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
-        Self { child, line, data: data.to_owned() }
+        Self {
+            child,
+            line,
+            data: data.to_owned(),
+        }
     }
 
     /// A text of the line, by its path.
     pub fn text(&self, pointer: &str) -> String {
-        self.line.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer}")).to_owned()
+        self.line
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer}"))
+            .to_owned()
     }
 
     /// Ends it without a chance to tidy up, as kill -9 does.
@@ -52,14 +64,22 @@ impl Demo {
     /// Asks it to end, as SIGTERM does; whether it ended well.
     pub fn stop(&mut self) -> bool {
         let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("kill runs");
         self.child.wait().expect("it ended").success()
     }
 
     /// `kessai …` on this demo's folder.
     pub fn run(&self, args: &[&str]) -> std::process::Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kessai"));
-        command.args(args).arg("--data").arg(&self.data).output().expect("the binary runs")
+        command
+            .args(args)
+            .arg("--data")
+            .arg(&self.data)
+            .output()
+            .expect("the binary runs")
     }
 
     /// Moves its clock.
@@ -95,8 +115,16 @@ pub struct Api {
 impl Api {
     /// A client with a key.
     pub fn new(hub: &str, key: &str) -> Self {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().expect("a client");
-        Self { client, hub: hub.to_owned(), key: key.to_owned() }
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .no_proxy()
+            .build()
+            .expect("a client");
+        Self {
+            client,
+            hub: hub.to_owned(),
+            key: key.to_owned(),
+        }
     }
 
     /// Posts JSON; status and answer, or none when the connection broke.
@@ -117,14 +145,27 @@ impl Api {
 
     /// Gets JSON from any of the demo's servers.
     pub async fn get(&self, url: &str) -> Value {
-        let url = if url.starts_with('/') { format!("{}/api/v1{url}", self.hub) } else { url.to_owned() };
-        let reply = self.client.get(url).basic_auth(&self.key, Some("")).send().await.expect("an answer");
+        let url = if url.starts_with('/') {
+            format!("{}/api/v1{url}", self.hub)
+        } else {
+            url.to_owned()
+        };
+        let reply = self
+            .client
+            .get(url)
+            .basic_auth(&self.key, Some(""))
+            .send()
+            .await
+            .expect("an answer");
         serde_json::from_str(&reply.text().await.expect("a body")).expect("JSON")
     }
 }
 
 /// Waits until `done` says so; fails after [`PATIENCE`], saying what was waited for.
-#[expect(clippy::disallowed_methods, reason = "another process's work is awaited in real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process's work is awaited in real time"
+)]
 pub async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
     let began = Instant::now();
     while !done().await {
@@ -145,7 +186,10 @@ pub struct Received {
 impl Received {
     /// The first header of that name.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or("", |(_, v)| v)
     }
 }
 
@@ -160,7 +204,9 @@ impl Endpoint {
     /// Listens on a free port.
     #[expect(clippy::disallowed_methods, reason = "the test's own server")]
     pub async fn listen() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
         let kept = received.clone();
@@ -199,7 +245,10 @@ async fn converse(mut socket: tokio::net::TcpStream, kept: &Mutex<Vec<Received>>
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_lowercase(), value.trim().to_owned()))
             .collect();
-        let length = headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap_or(0));
+        let length = headers
+            .iter()
+            .find(|(n, _)| n == "content-length")
+            .map_or(0, |(_, v)| v.parse().unwrap_or(0));
         while buffer.len() < head_ends + 4 + length {
             if socket.read_buf(&mut buffer).await? == 0 {
                 return Ok(());
@@ -208,7 +257,11 @@ async fn converse(mut socket: tokio::net::TcpStream, kept: &Mutex<Vec<Received>>
         let rest = buffer.split_off(head_ends + 4 + length);
         let body = String::from_utf8_lossy(&buffer[head_ends + 4..]).into_owned();
         buffer = rest;
-        kept.lock().expect("no panic while held").push(Received { headers, body });
-        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+        kept.lock()
+            .expect("no panic while held")
+            .push(Received { headers, body });
+        socket
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await?;
     }
 }

@@ -15,10 +15,16 @@ fn state_in(status: Status, capture: CaptureMode) -> State {
         Status::Captured => &[Fact::Captured { amount: yen(1_000) }],
         Status::Cancelled => &[Fact::Cancelled],
         Status::Expired => &[Fact::Expired],
-        Status::Refunded => {
-            &[Fact::Captured { amount: yen(1_000) }, Fact::Refunded { reference: "r".into(), amount: yen(1_000) }]
-        }
-        Status::Failed => &[Fact::Failed { code: "card_declined".into() }],
+        Status::Refunded => &[
+            Fact::Captured { amount: yen(1_000) },
+            Fact::Refunded {
+                reference: "r".into(),
+                amount: yen(1_000),
+            },
+        ],
+        Status::Failed => &[Fact::Failed {
+            code: "card_declined".into(),
+        }],
     };
     for fact in facts {
         assert!(matches!(state.fold(fact), Folded::Applied(_)));
@@ -40,7 +46,11 @@ fn each_command_is_allowed_in_exactly_the_statuses_of_the_table() {
     ];
     for (status, allowed) in table {
         let state = state_in(status, CaptureMode::Manual);
-        let commands = [Command::Capture { amount: yen(1_000) }, Command::Cancel, Command::Refund { amount: None }];
+        let commands = [
+            Command::Capture { amount: yen(1_000) },
+            Command::Cancel,
+            Command::Refund { amount: None },
+        ];
         for (command, allowed) in commands.into_iter().zip(allowed) {
             assert_eq!(state.permit(command).is_ok(), allowed, "{status:?} {command:?}");
         }
@@ -50,7 +60,10 @@ fn each_command_is_allowed_in_exactly_the_statuses_of_the_table() {
 #[test]
 fn a_slip_that_captures_itself_cannot_be_captured_by_the_shop() {
     let state = state_in(Status::Authorized, CaptureMode::Auto);
-    assert_eq!(state.permit(Command::Capture { amount: yen(1_000) }), Err(Refused::CapturesItself));
+    assert_eq!(
+        state.permit(Command::Capture { amount: yen(1_000) }),
+        Err(Refused::CapturesItself)
+    );
 }
 
 #[test]
@@ -60,11 +73,19 @@ fn amounts_beyond_what_is_left_are_refused_and_name_it() {
         authorized.permit(Command::Capture { amount: yen(1_001) }),
         Err(Refused::TooMuch { left: yen(1_000) })
     );
-    assert_eq!(authorized.permit(Command::Capture { amount: yen(0) }), Err(Refused::NothingAsked));
-    let mut captured = state_in(Status::Captured, CaptureMode::Auto);
-    captured.fold(&Fact::Refunded { reference: "a".into(), amount: yen(300) });
     assert_eq!(
-        captured.permit(Command::Refund { amount: Some(yen(701)) }),
+        authorized.permit(Command::Capture { amount: yen(0) }),
+        Err(Refused::NothingAsked)
+    );
+    let mut captured = state_in(Status::Captured, CaptureMode::Auto);
+    captured.fold(&Fact::Refunded {
+        reference: "a".into(),
+        amount: yen(300),
+    });
+    assert_eq!(
+        captured.permit(Command::Refund {
+            amount: Some(yen(701))
+        }),
         Err(Refused::TooMuch { left: yen(700) })
     );
     assert_eq!(captured.permit(Command::Refund { amount: None }), Ok(yen(700)));
@@ -73,13 +94,22 @@ fn amounts_beyond_what_is_left_are_refused_and_name_it() {
 #[test]
 fn while_one_operation_is_unanswered_no_other_may_start() {
     let mut state = state_in(Status::Captured, CaptureMode::Auto);
-    state.take_off(InFlight { attempt: 2, operation: Operation::Refund, amount: yen(1_000) });
+    state.take_off(InFlight {
+        attempt: 2,
+        operation: Operation::Refund,
+        amount: yen(1_000),
+    });
     assert_eq!(
         state.permit(Command::Refund { amount: None }),
-        Err(Refused::InFlight { operation: Operation::Refund })
+        Err(Refused::InFlight {
+            operation: Operation::Refund
+        })
     );
     state.land(1);
-    assert!(state.in_flight().is_some(), "another attempt's landing does not count");
+    assert!(
+        state.in_flight().is_some(),
+        "another attempt's landing does not count"
+    );
     state.land(2);
     assert!(state.permit(Command::Refund { amount: None }).is_ok());
 }
@@ -88,8 +118,14 @@ fn while_one_operation_is_unanswered_no_other_may_start() {
 fn a_wrong_amount_is_suspect_and_moves_nothing() {
     let mut state = State::new(yen(1_000), CaptureMode::Auto);
     let before = state.clone();
-    assert_eq!(state.fold(&Fact::Captured { amount: yen(999) }), Folded::Suspect(Suspicion::AmountMismatch));
-    assert_eq!(state.fold(&Fact::Authorized { amount: yen(1_001) }), Folded::Suspect(Suspicion::AmountMismatch));
+    assert_eq!(
+        state.fold(&Fact::Captured { amount: yen(999) }),
+        Folded::Suspect(Suspicion::AmountMismatch)
+    );
+    assert_eq!(
+        state.fold(&Fact::Authorized { amount: yen(1_001) }),
+        Folded::Suspect(Suspicion::AmountMismatch)
+    );
     assert_eq!(state, before);
 }
 
@@ -108,10 +144,15 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     prop_oneof![
         amount.clone().prop_map(|amount| Fact::Authorized { amount }),
         amount.clone().prop_map(|amount| Fact::Captured { amount }),
-        ("[a-d]", amount).prop_map(|(r, amount)| Fact::Refunded { reference: r.into(), amount }),
+        ("[a-d]", amount).prop_map(|(r, amount)| Fact::Refunded {
+            reference: r.into(),
+            amount
+        }),
         Just(Fact::Cancelled),
         Just(Fact::Expired),
-        Just(Fact::Failed { code: "other_error".into() }),
+        Just(Fact::Failed {
+            code: "other_error".into()
+        }),
     ]
 }
 
@@ -121,26 +162,39 @@ fn any_capture() -> impl Strategy<Value = CaptureMode> {
 
 /// What one provider could truly have lived through, in order.
 fn any_history() -> impl Strategy<Value = (CaptureMode, Vec<Fact>)> {
-    let closed = prop_oneof![Just(Fact::Cancelled), Just(Fact::Expired), Just(Fact::Failed { code: "x".into() })];
+    let closed = prop_oneof![
+        Just(Fact::Cancelled),
+        Just(Fact::Expired),
+        Just(Fact::Failed { code: "x".into() })
+    ];
     let refunds = proptest::collection::vec(1..400_i64, 0..3);
     prop_oneof![
-        (any_capture(), any::<bool>(), refunds, 800..=1_000_i64).prop_map(|(capture, two_step, refunds, taken)| {
-            let taken = if capture == CaptureMode::Auto { 1_000 } else { taken };
-            let mut facts = Vec::new();
-            if two_step {
-                facts.push(Fact::Authorized { amount: yen(1_000) });
-            }
-            facts.push(Fact::Captured { amount: yen(taken) });
-            let mut left = taken;
-            for (n, refund) in refunds.into_iter().enumerate() {
-                let refund = refund.min(left);
-                if refund > 0 {
-                    facts.push(Fact::Refunded { reference: format!("r{n}").into(), amount: yen(refund) });
-                    left -= refund;
+        (any_capture(), any::<bool>(), refunds, 800..=1_000_i64).prop_map(
+            |(capture, two_step, refunds, taken)| {
+                let taken = if capture == CaptureMode::Auto {
+                    1_000
+                } else {
+                    taken
+                };
+                let mut facts = Vec::new();
+                if two_step {
+                    facts.push(Fact::Authorized { amount: yen(1_000) });
                 }
+                facts.push(Fact::Captured { amount: yen(taken) });
+                let mut left = taken;
+                for (n, refund) in refunds.into_iter().enumerate() {
+                    let refund = refund.min(left);
+                    if refund > 0 {
+                        facts.push(Fact::Refunded {
+                            reference: format!("r{n}").into(),
+                            amount: yen(refund),
+                        });
+                        left -= refund;
+                    }
+                }
+                (capture, facts)
             }
-            (capture, facts)
-        }),
+        ),
         (any_capture(), any::<bool>(), closed).prop_map(|(capture, two_step, closed)| {
             let mut facts = Vec::new();
             if two_step {

@@ -19,7 +19,13 @@ async fn events_and_answers_are_the_same_bytes_and_show_no_operation_that_is_ove
     let again = world.post_under("k", "/payments", card(1_000, true)).await.ok();
     assert_eq!(answer.text, again.text);
     let list = world.get("/events").await.ok();
-    let event = list.body["data"].as_array().unwrap().iter().find(|e| e["type"] == "payment.captured").unwrap().clone();
+    let event = list.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["type"] == "payment.captured")
+        .unwrap()
+        .clone();
     assert_eq!(event["data"], answer.body);
     assert!(event["data"].get("operation").is_none());
 }
@@ -29,18 +35,34 @@ async fn a_refund_whose_reply_is_lost_says_so_and_is_settled_by_inquiry_once() {
     let world = World::new().await;
     let id = made(&world, card(3_000, true)).await;
     world.fault(json!({"operation": "payments.refund", "kind": "lose_after", "remaining": 1}));
-    let unknown = world.post_under("r", &format!("/payments/{id}/refund"), json!({"amount": 1_000})).await;
-    assert_eq!((unknown.status, unknown.str("/operation")), (202, "refund_pending"));
+    let unknown = world
+        .post_under("r", &format!("/payments/{id}/refund"), json!({"amount": 1_000}))
+        .await;
+    assert_eq!(
+        (unknown.status, unknown.str("/operation")),
+        (202, "refund_pending")
+    );
     assert_eq!(unknown.int("/amount_refunded"), 0, "nothing is claimed");
-    world.post(&format!("/payments/{id}/refund"), json!({})).await.refused(409, "conflict");
+    world
+        .post(&format!("/payments/{id}/refund"), json!({}))
+        .await
+        .refused(409, "conflict");
     world.advance(3_600).await;
     let now = world.get(&format!("/payments/{id}")).await.ok();
-    assert_eq!((now.str("/status"), now.int("/amount_refunded")), ("captured", 1_000));
+    assert_eq!(
+        (now.str("/status"), now.int("/amount_refunded")),
+        ("captured", 1_000)
+    );
     assert!(now.body.get("operation").is_none());
     assert_eq!(world.books(&id).await, [3_000, 3_000, 1_000, 0]);
-    let same = world.post_under("r", &format!("/payments/{id}/refund"), json!({"amount": 1_000})).await;
+    let same = world
+        .post_under("r", &format!("/payments/{id}/refund"), json!({"amount": 1_000}))
+        .await;
     assert_eq!(same.text, unknown.text, "same key, same answer, for ever");
-    world.post(&format!("/payments/{id}/refund"), json!({})).await.ok();
+    world
+        .post(&format!("/payments/{id}/refund"), json!({}))
+        .await
+        .ok();
     assert_eq!(world.books(&id).await, [3_000, 3_000, 3_000, 0]);
 }
 
@@ -52,9 +74,15 @@ async fn a_capture_that_never_arrived_frees_the_payment_for_another_try() {
     let unknown = world.post(&format!("/payments/{id}/capture"), json!({})).await;
     assert_eq!((unknown.status, unknown.str("/status")), (202, "authorized"));
     world.advance(120).await;
-    world.post(&format!("/payments/{id}/capture"), json!({})).await.refused(409, "conflict");
+    world
+        .post(&format!("/payments/{id}/capture"), json!({}))
+        .await
+        .refused(409, "conflict");
     world.advance(3_600).await;
-    world.post(&format!("/payments/{id}/capture"), json!({})).await.ok();
+    world
+        .post(&format!("/payments/{id}/capture"), json!({}))
+        .await
+        .ok();
     assert_eq!(world.books(&id).await, [3_000, 3_000, 0, 0]);
 }
 
@@ -67,8 +95,16 @@ async fn a_lost_refund_of_an_old_payment_is_not_taken_for_an_old_doubt() {
     world.post(&format!("/payments/{id}/refund"), json!({})).await;
     world.advance(3_600).await;
     let open = world.get("/discrepancies").await.ok();
-    assert_eq!(open.body["data"].as_array().map(Vec::len), Some(0), "{}", open.text);
-    world.post(&format!("/payments/{id}/refund"), json!({})).await.ok();
+    assert_eq!(
+        open.body["data"].as_array().map(Vec::len),
+        Some(0),
+        "{}",
+        open.text
+    );
+    world
+        .post(&format!("/payments/{id}/refund"), json!({}))
+        .await
+        .ok();
 }
 
 #[tokio::test]
@@ -84,9 +120,18 @@ async fn a_payment_that_carries_another_order_number_at_the_provider_is_not_beli
         json!({"status": "captured", "external_order_num": "0000000000000000000000000_1", "event": "payment.captured"}),
     );
     world.advance(600).await;
-    assert_eq!(world.status(&id).await, "pending", "somebody else's money pays nothing here");
+    assert_eq!(
+        world.status(&id).await,
+        "pending",
+        "somebody else's money pays nothing here"
+    );
     let open = world.get("/discrepancies").await.ok();
-    let kinds: Vec<&str> = open.body["data"].as_array().unwrap().iter().filter_map(|d| d["kind"].as_str()).collect();
+    let kinds: Vec<&str> = open.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|d| d["kind"].as_str())
+        .collect();
     assert!(kinds.contains(&"other_payment"), "{}", open.text);
 }
 
@@ -103,10 +148,19 @@ async fn an_authorization_that_turns_up_after_the_end_is_given_up_at_the_provide
         json!({"status": "authorized", "event": "payment.authorized"}),
     );
     world.advance(600).await;
-    assert_eq!(world.status(&id).await, "cancelled", "a late fact never moves a payment backwards");
+    assert_eq!(
+        world.status(&id).await,
+        "cancelled",
+        "a late fact never moves a payment backwards"
+    );
     let there = world.control(Method::Get, &format!("payments/{reference}"), Value::Null);
     assert_eq!(there["status"], "cancelled");
     let open = world.get("/discrepancies").await.ok();
-    let kinds: Vec<&str> = open.body["data"].as_array().unwrap().iter().filter_map(|d| d["kind"].as_str()).collect();
+    let kinds: Vec<&str> = open.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|d| d["kind"].as_str())
+        .collect();
     assert_eq!(kinds, ["late_authorization"]);
 }

@@ -62,7 +62,11 @@ pub async fn session(store: &dyn Store, shop: &str, id: &str) -> Result<Option<S
 /// Every index leads with the shop, so without one there is a look for each shop, never a look at every row.
 macro_rules! owner_sql {
     ($table:literal) => {
-        concat!("SELECT shop_id FROM shops WHERE EXISTS (SELECT 1 FROM ", $table, " t WHERE t.shop_id=shops.shop_id AND t.id=$1)")
+        concat!(
+            "SELECT shop_id FROM shops WHERE EXISTS (SELECT 1 FROM ",
+            $table,
+            " t WHERE t.shop_id=shops.shop_id AND t.id=$1)"
+        )
     };
 }
 

@@ -279,12 +279,18 @@ pub async fn unsettled_everywhere(store: &dyn Store) -> Result<(i64, Option<i64>
     const SQL: &str = "SELECT COUNT(*), MIN(created_at) FROM attempts \
                        WHERE status IN ('intended', 'unknown', 'pending') AND status<>'pending'";
     let rows = store.query(SQL.into(), vec![]).await?;
-    rows.first().map_or(Ok((0, None)), |row| Ok((row.int(0)?, row.opt_int(1)?)))
+    rows.first()
+        .map_or(Ok((0, None)), |row| Ok((row.int(0)?, row.opt_int(1)?)))
 }
 
 /// How many discrepancies are open in all shops.
 pub async fn discrepancies_everywhere(store: &dyn Store) -> Result<i64, StoreError> {
-    let rows = store.query("SELECT COUNT(*) FROM discrepancies WHERE status='open'".into(), vec![]).await?;
+    let rows = store
+        .query(
+            "SELECT COUNT(*) FROM discrepancies WHERE status='open'".into(),
+            vec![],
+        )
+        .await?;
     rows.first().map_or(Ok(0), |row| row.int(0))
 }
 

@@ -166,7 +166,11 @@ impl Engine {
                         "the payment's own call is still in flight",
                     ));
                 }
-                body.note = Some(format!("{} → {}", before.as_str(), after.status().as_str()).into());
+                body.note = Some(if before == after.status() {
+                    format!("{}: nothing new", before.as_str()).into()
+                } else {
+                    format!("{} → {}", before.as_str(), after.status().as_str()).into()
+                });
                 ("processed", Some(payment.id.as_str().into()))
             }
             None if body.reference.is_none() => {

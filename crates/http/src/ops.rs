@@ -24,7 +24,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(spec))
-        .route("/docs", get(crate::checkout::docs))
+        .route("/docs", get(crate::checkout::files::docs))
 }
 
 fn of_type(kind: &'static str, body: impl Into<Body>) -> Response {

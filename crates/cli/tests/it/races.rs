@@ -99,7 +99,12 @@ async fn race(store: &str, database: Option<&str>) {
         rows[2].seen.push(accepted(&answers));
 
         let id = made(&api, &sale(1_000, false)).await;
-        let either = |n: usize| format!("/payments/{id}/{}", if n % 2 == 0 { "capture" } else { "cancel" });
+        let either = |n: usize| {
+            format!(
+                "/payments/{id}/{}",
+                if n.is_multiple_of(2) { "capture" } else { "cancel" }
+            )
+        };
         let answers = at_once(&api, (0..AT_ONCE).map(|n| (either(n), json!({}), None)).collect()).await;
         assert_eq!(accepted(&answers), 1, "{answers:?}");
         rows[3].seen.push(accepted(&answers));
@@ -134,7 +139,7 @@ async fn race(store: &str, database: Option<&str>) {
         let path = format!("/sessions/{}/pay", session["id"].as_str().unwrap());
         let by = |n: usize| {
             let slip = json!({"type": "konbini", "store": "lawson", "email": "a@example.com"});
-            json!({"payment_details": if n % 2 == 0 { card() } else { slip }})
+            json!({"payment_details": if n.is_multiple_of(2) { card() } else { slip }})
         };
         let answers = at_once(&api, (0..AT_ONCE).map(|n| (path.clone(), by(n), None)).collect()).await;
         assert_eq!(accepted(&answers), 1, "{answers:?}");

@@ -2,12 +2,15 @@
 //! every return is a hint to ask the provider.
 use crate::app::{App, is_id};
 use crate::shown::{method_detail, state_of};
+pub(crate) mod files;
+mod offer;
+mod slip;
+
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use kessai_core::capability::{Capability, Deadline};
 use kessai_core::payment::{CaptureMode, Status};
 use kessai_core::session::SessionStatus;
 use kessai_engine::model::{Payment, Session};
@@ -15,9 +18,6 @@ use kessai_engine::payments::Source;
 use kessai_engine::sessions::{PaySession, return_to};
 use kessai_engine::{Problem, Shop};
 use kessai_store::repo;
-use kessai_web::checkout::{Checkout, Entered, FieldError, Line, Method, Terms, TokenEndpoint};
-use kessai_web::errors::ErrorBanner;
-use kessai_web::instructions::{Instructions, Slip};
 use kessai_web::shopper::{
     Cancelled, Completed, Expired, FrameReturn, NotFound, Processing, ServerError, ThreeDSecure,
 };
@@ -35,12 +35,12 @@ pub(crate) fn router() -> Router<App> {
         .route("/sessions/{id}/authenticate", get(authenticate))
         .route("/sessions/{id}/return", get(come_back))
         .route("/sessions/{id}/status", get(session_status))
-        .route("/instructions/{payment}", get(instructions))
-        .route("/instructions/{payment}/status", get(payment_status))
+        .route("/instructions/{payment}", get(slip::instructions))
+        .route("/instructions/{payment}/status", get(slip::payment_status))
         .route("/payments/{payment}/return", get(direct_return))
         .route("/secure_tokens/{id}/return", get(secure_token_return))
-        .route("/assets/{*file}", get(asset))
-        .route("/payment_methods/{file}", get(mark))
+        .route("/assets/{*file}", get(files::asset))
+        .route("/payment_methods/{file}", get(files::mark))
 }
 
 /// What a page's query may say. Texts from outside are only ever looked up.
@@ -259,7 +259,7 @@ fn show(
             }
             _ => page(
                 StatusCode::OK,
-                &offer(app, shop, session, payment, asked, frame, return_url),
+                &offer::offer(app, shop, session, payment, asked, frame, return_url),
                 locale,
             ),
         },
@@ -279,138 +279,8 @@ fn is_slip(payment: &Payment) -> bool {
         && payment.status() != Status::Failed
 }
 
-fn origin(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?;
-    matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())
-}
-
-fn offer(
-    app: &App,
-    shop: &Shop,
-    session: &Session,
-    payment: Option<&Payment>,
-    asked: &Asked,
-    frame: Frame,
-    cancel_url: Option<String>,
-) -> Checkout {
-    let offer = app.engine.session_offer(shop, session);
-    let (amount, currency) = money(session);
-    let reference = payment.map_or_else(
-        || session.id.as_str().to_owned(),
-        |payment| payment.id.as_str().to_owned(),
-    );
-    let error = asked
-        .error
-        .as_deref()
-        .filter(|code| is_id(code))
-        .map(|code| ErrorBanner::new(code, reference));
-    let card = app.engine.route(shop, "credit_card");
-    let tokens = card
-        .and_then(|route| route.provider.browser_tokens(&route.account))
-        .map(|tokens| TokenEndpoint {
-            url: tokens.url.into(),
-            publishable_key: tokens.publishable_key.into(),
-        });
-    let mut redirect_origins: Vec<String> = shop
-        .accounts
-        .values()
-        .filter_map(|account| origin(&account.base_url))
-        .collect();
-    redirect_origins.extend(session.body.return_url.as_deref().and_then(origin));
-    redirect_origins.dedup();
-    let field_errors = match (&asked.field, &asked.why) {
-        (Some(field), Some(why)) if is_id(field) && is_id(why) => {
-            vec![FieldError {
-                field: field.clone(),
-                code: why.clone(),
-            }]
-        }
-        _ => vec![],
-    };
-    let text = |name: &str| {
-        session
-            .body
-            .payment_data
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    Checkout {
-        session_id: session.id.as_str().into(),
-        amount,
-        currency,
-        lines: session.body.line_items.iter().filter_map(line).collect(),
-        expires_at: Some(session.expires_at),
-        methods: offer.into_iter().map(method).collect(),
-        chosen: asked.method.clone().filter(|slug| is_id(slug)),
-        entered: Entered {
-            email: session.body.email.as_deref().unwrap_or_default().into(),
-            name: text("name"),
-            ..Entered::default()
-        },
-        error,
-        field_errors,
-        terms: terms(&shop.settings.terms),
-        csrf: app.engine.proof(&csrf(session.id.as_str())),
-        attempt: kessai_core::id::random_text(25, app.engine.entropy()),
-        tokens,
-        cancel_url,
-        redirect_origins,
-        frame,
-    }
-}
-
 fn csrf(session: &str) -> String {
     format!("pay/{session}")
-}
-
-fn line(item: &Value) -> Option<Line> {
-    Some(Line {
-        description: item["description"].as_str()?.to_owned(),
-        quantity: item["quantity"]
-            .as_u64()
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(1),
-        amount: item["amount"].as_i64(),
-        image: item["image"].as_str().map(Into::into),
-    })
-}
-
-fn method(capability: &'static Capability) -> Method {
-    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    Method {
-        slug: capability.method.into(),
-        fee: capability.session_fee,
-        charge: None,
-        brands: if capability.method == "credit_card" {
-            owned(capability.subtypes)
-        } else {
-            vec![]
-        },
-        stores: if capability.method == "konbini" {
-            owned(capability.subtypes)
-        } else {
-            vec![]
-        },
-        additional_fields: owned(capability.asks),
-        days: match capability.deadline {
-            Deadline::Days { default, .. } => Some(default),
-            Deadline::Seconds(_) => None,
-        },
-    }
-}
-
-fn terms(given: &BTreeMap<Box<str>, Box<str>>) -> Option<Terms> {
-    let text = |name: &str| given.get(name).map(ToString::to_string);
-    (!given.is_empty()).then(|| Terms {
-        quantity: text("quantity"),
-        price: text("price"),
-        payment: text("payment"),
-        delivery: text("delivery"),
-        application_period: text("application_period"),
-        withdrawal: text("withdrawal"),
-    })
 }
 
 /// The fields a checkout form may post; everything else is left alone.
@@ -697,107 +567,6 @@ async fn session_status(State(app): State<App>, Path(id): Path<String>) -> Respo
         .unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
 }
 
-async fn instructions(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Response {
-    let here = format!("/instructions/{id}");
-    let shown = async {
-        let shop = shop_of_payment(&app, &id).await?;
-        let payment = app.engine.payment(&shop, &id).await?;
-        let locale = locale(&asked, Some(&payment.body.locale), &headers);
-        let Some(slip) = slip(&payment) else {
-            return Err(Problem::not_found());
-        };
-        let session = match &payment.session {
-            Some(session) => Some(app.engine.session(&shop, session.as_str()).await?.0),
-            None => None,
-        };
-        let return_url = match &session {
-            Some(session) => session.body.return_url.as_ref().map(|_| return_to("", session)),
-            None => payment.body.return_url.as_ref().map(ToString::to_string),
-        };
-        let view = Instructions {
-            frame: frame(&app, &shop, here.clone()),
-            payment_id: id.clone(),
-            amount: payment.total().minor(),
-            currency: payment.body.totals.currency.code().into(),
-            fee: payment.body.totals.fee,
-            deadline: payment.deadline_at,
-            state: state_of(&payment),
-            slip,
-            // No mail is sent by us, and whether the provider sends one is its affair.
-            email: None,
-            order_number: payment.order_number.as_ref().map(ToString::to_string),
-            return_url,
-            status_url: format!("/instructions/{id}/status"),
-        };
-        Ok(page(StatusCode::OK, &view, locale))
-    };
-    shown
-        .await
-        .unwrap_or_else(|problem| refused(&problem, &here, locale(&asked, None, &headers)))
-}
-
-fn slip(payment: &Payment) -> Option<Slip> {
-    let text = |name: &str| {
-        payment
-            .body
-            .details
-            .get(name)
-            .and_then(Value::as_str)
-            .map(ToOwned::to_owned)
-    };
-    let must = |name: &str| text(name).unwrap_or_default();
-    match payment.method.as_ref() {
-        "konbini" => {
-            let receipt = text("receipt").or_else(|| text("confirmation_code"))?;
-            let store = must("store");
-            // Only its tills read the slip itself; the others' machines ask for the numbers.
-            let barcode = (store == "seven-eleven")
-                .then(|| kessai_web::code128_svg(&receipt, &receipt))
-                .flatten();
-            Some(Slip::Konbini {
-                store,
-                confirmation_code: text("confirmation_code").filter(|code| *code != receipt),
-                receipt,
-                barcode: barcode.map(kessai_web::Html::trusted),
-            })
-        }
-        "bank_transfer" => Some(Slip::BankTransfer {
-            bank: must("bank_name"),
-            branch: must("account_branch_name"),
-            branch_number: text("account_branch_number"),
-            account_type: must("account_type"),
-            account_number: text("account_number")?,
-            account_name: must("account_name"),
-        }),
-        "pay_easy" => Some(Slip::PayEasy {
-            bank_id: must("bank_id"),
-            customer_id: text("customer_id")?,
-            confirmation_id: must("confirmation_id"),
-            payment_url: text("payment_url"),
-        }),
-        _ => None,
-    }
-}
-
-async fn payment_status(State(app): State<App>, Path(id): Path<String>) -> Response {
-    let told = async {
-        let shop = shop_of_payment(&app, &id).await?;
-        let payment = app.engine.payment(&shop, &id).await?;
-        Ok::<_, Problem>(changed(
-            state_of(&payment).slug(),
-            None,
-            !payment.status().is_open(),
-        ))
-    };
-    told.await
-        .unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
-}
-
 /// A shopper of a payment without a session comes back: the provider is asked, then the shop's page opens.
 async fn direct_return(
     State(app): State<App>,
@@ -875,49 +644,4 @@ async fn secure_token_return(
         Ok(url) => see_other(&url),
         Err(problem) => refused(&problem, "/", locale(&asked, None, &headers)),
     }
-}
-
-async fn asset(Path(file): Path<String>) -> Response {
-    let Some((bytes, mime)) = kessai_web::asset(&format!("/assets/{file}")) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let headers = [
-        (header::CONTENT_TYPE, mime),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, bytes.into_owned()).into_response()
-}
-
-async fn mark(Path(file): Path<String>) -> Response {
-    let slug = file.strip_suffix(".svg").unwrap_or(&file);
-    if !slug
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-    {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    let headers = [
-        (header::CONTENT_TYPE, "image/svg+xml"),
-        (header::CACHE_CONTROL, "public, max-age=86400"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'",
-        ),
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-    ];
-    (headers, kessai_web::mark_svg(slug)).into_response()
-}
-
-/// The API reference as a page.
-pub(crate) async fn docs(State(app): State<App>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
-    let spec = serde_json::to_value(crate::openapi()).unwrap_or_default();
-    let base_url = app.engine.settings().public_url.to_string();
-    let view = kessai_web::api_docs::ApiDocs {
-        spec,
-        base_url,
-        here: "/docs".into(),
-        live: true,
-    };
-    page(StatusCode::OK, &view, locale(&asked, None, &headers))
 }

@@ -14,7 +14,7 @@ enum Money {
 /// An error as the shopper's pages show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorBanner {
-    /// The code: a KOMOJU error code or one of ours (see [`CODES`]). An unknown one gets a general sentence.
+    /// The code: a KOMOJU error code or one of ours (see `CODES`). An unknown one gets a general sentence.
     pub code: String,
     /// The number to quote to support: the payment's, or the session's when there is no payment.
     pub reference: String,

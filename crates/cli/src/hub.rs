@@ -4,10 +4,10 @@ use anyhow::Context as _;
 use kessai_core::{Clock, Entropy};
 use kessai_engine::inbox::ProcessNotification;
 use kessai_engine::outbox::Deliver;
-use kessai_engine::settle::{Housekeeping, SettleAttempt, Unwind, WatchPayment};
+use kessai_engine::settle::{Housekeeping, SettleAttempt, SweepAttempts, Unwind, WatchPayment};
 use kessai_engine::vault::Vault;
 use kessai_engine::{Engine, EngineSettings, Parts};
-use kessai_jobs::{NewJob, Runner};
+use kessai_jobs::Runner;
 use kessai_provider::transport::Transport;
 use kessai_store::repo::{self, micros};
 use kessai_store::{ChangeSet, Migrate, PgSettings, Settings, SqliteSettings, Store};
@@ -119,6 +119,7 @@ impl Hub {
             .with::<Deliver>()
             .with::<ProcessNotification>()
             .with::<Housekeeping>()
+            .with::<SweepAttempts>()
     }
 
     /// Runs jobs until `stop` says so. The handle ends when what was begun is done.
@@ -157,14 +158,15 @@ impl Hub {
     /// # Errors
     /// When the store cannot be written.
     pub async fn queue_recurring(&self) -> anyhow::Result<()> {
-        let job = NewJob::new::<Engine, _>("hub", "housekeeping", self.clock.now(), &Housekeeping {});
-        let _ = self
-            .store
-            .commit(ChangeSet {
-                guards: vec![job.guard()],
-                ops: vec![],
-            })
-            .await?;
+        for job in self.engine.recurring_jobs() {
+            let _ = self
+                .store
+                .commit(ChangeSet {
+                    guards: vec![job.guard()],
+                    ops: vec![],
+                })
+                .await?;
+        }
         Ok(())
     }
 }

@@ -98,7 +98,7 @@ impl<'a> Draft<'a> {
         self.queued = true;
     }
 
-    /// Writes a new attempt down before it is made, with the job that settles it should nobody else.
+    /// Writes a new attempt down before it is made. Should nobody conclude it, the sweep finds it by its status and age.
     pub(crate) fn intend(&mut self, n: u32, operation: kessai_core::payment::Operation, body: &AttemptBody) {
         let row = self.attempt_row(
             n,
@@ -110,18 +110,9 @@ impl<'a> Draft<'a> {
             self.now,
         );
         self.op(Op::Insert(AttemptRow::TABLE, row.into_values()));
-        let wait = self.engine.settings.provider_timeout_ms.div_ceil(1_000) as i64 * 2 + 15;
-        let job = SettleAttempt {
-            payment: self.payment.id.clone(),
-            attempt: n,
-        };
-        let id = self.payment.key(n);
-        self.change
-            .ops
-            .push(NewJob::new::<Engine, _>(&self.shop.id, id, later(self.now, wait), &job).op());
     }
 
-    /// Writes down how an attempt ended. When its end is known, the job that would have settled it goes.
+    /// Writes down how an attempt ended. An end that is not known is asked for, beginning soon.
     pub(crate) fn conclude(&mut self, row: &AttemptRow, status: AttemptStatus, body: &AttemptBody) {
         let n = u32::try_from(row.n).expect("counted by us");
         let settled = status.is_settled().then(|| micros(self.now));
@@ -134,9 +125,20 @@ impl<'a> Draft<'a> {
         };
         self.op(Op::Update(AttemptRow::TABLE, updated.into_values()));
         if status.is_settled() {
-            let key = vec![self.shop.id.as_ref().into(), self.payment.key(n).as_ref().into()];
-            self.op(Op::Delete(&tables::JOBS, key));
             self.payment.body.state.land(n);
+        } else {
+            let job = SettleAttempt {
+                payment: self.payment.id.clone(),
+                attempt: n,
+            };
+            // Not the id that the sweep gives: it may have been here already.
+            let id = format!("{}q", self.payment.key(n));
+            self.job(NewJob::new::<Engine, _>(
+                &self.shop.id,
+                id,
+                later(self.now, 15),
+                &job,
+            ));
         }
     }
 

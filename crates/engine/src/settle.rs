@@ -14,10 +14,10 @@ use kessai_core::attempt::AttemptStatus;
 use kessai_core::payment::{Fact, InFlight, Operation, Status};
 use kessai_core::tax::Totals;
 use kessai_core::{DiscrepancyId, Money, PaymentId};
-use kessai_jobs::{Backoff, Done, Job, JobError, Lease};
+use kessai_jobs::{Backoff, Done, Job, JobError, Lease, NewJob};
 use kessai_provider::port::{Outcome, View};
 use kessai_store::Guard;
-use kessai_store::repo::{self, DiscrepancyRow, instant, micros};
+use kessai_store::repo::{self, AttemptRow, DiscrepancyRow, instant, micros};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -29,6 +29,15 @@ pub struct SettleAttempt {
     /// Which of its attempts.
     pub attempt: u32,
 }
+
+/// Finds attempts that were written down and never concluded, because whoever made them died, and sees to it that each is settled.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SweepAttempts {}
+
+/// How often the sweep runs, in seconds.
+const SWEPT_EVERY_S: i64 = 15;
+/// How many attempts one sweep takes up.
+const SWEPT_AT_ONCE: i64 = 500;
 
 /// Looks after an open payment until it is closed: finds what a lost notification said, and lets it expire.
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,6 +126,24 @@ impl Job<Engine> for SettleAttempt {
 }
 
 #[async_trait]
+impl Job<Engine> for SweepAttempts {
+    const NAME: &'static str = "sweep-attempts.v1";
+    const BACKOFF: Backoff = Backoff {
+        waits_s: &[5, 15, 60],
+        give_up_after: None,
+    };
+
+    async fn run(self, engine: &Engine, _: &Lease) -> Result<Done, JobError> {
+        let swept = engine.sweep().await.map_err(JobError::retry)?;
+        let more = i64::try_from(swept).is_ok_and(|swept| swept >= SWEPT_AT_ONCE);
+        Ok(Done::Again(later(
+            engine.now(),
+            if more { 1 } else { SWEPT_EVERY_S },
+        )))
+    }
+}
+
+#[async_trait]
 impl Job<Engine> for WatchPayment {
     const NAME: &'static str = "watch-payment.v1";
     const BACKOFF: Backoff = Backoff {
@@ -166,6 +193,57 @@ fn retry(problem: Problem) -> JobError {
 }
 
 impl Engine {
+    /// The jobs that run for ever, one of each in a store: whoever queues them first has.
+    pub fn recurring_jobs(&self) -> [NewJob; 2] {
+        let now = self.now();
+        [
+            NewJob::new::<Self, _>("hub", "housekeeping", now, &Housekeeping {}),
+            NewJob::new::<Self, _>("hub", "sweep", now, &SweepAttempts {}),
+        ]
+    }
+
+    /// Queues a settling for every attempt that is older than any call may take and still only intended; how many there were.
+    async fn sweep(&self) -> Result<usize, kessai_store::StoreError> {
+        let calls_s =
+            i64::try_from(self.settings.provider_timeout_ms.div_ceil(1_000)).unwrap_or(i64::MAX / 4);
+        let before = micros(later(self.now(), -(calls_s * 2 + 15)));
+        let abandoned = repo::abandoned_attempts(self.store.as_ref(), before, SWEPT_AT_ONCE).await?;
+        for (shop, payment, n) in &abandoned {
+            let (Ok(id), Ok(attempt)) = (payment.parse::<PaymentId>(), u32::try_from(*n)) else {
+                continue;
+            };
+            let Some(row) = repo::attempt(self.store.as_ref(), shop, payment, *n).await? else {
+                continue;
+            };
+            if row.status.as_ref() != AttemptStatus::Intended.as_str() {
+                continue;
+            }
+            let expected = row.version;
+            let unknown = AttemptRow {
+                status: AttemptStatus::Unknown.as_str().into(),
+                version: expected + 1,
+                ..row
+            };
+            let job = SettleAttempt { payment: id, attempt };
+            let job = NewJob::new::<Self, _>(shop, format!("{payment}_{n}"), self.now(), &job);
+            let taken = Guard::Update {
+                table: AttemptRow::TABLE,
+                row: unknown.into_values(),
+                expected,
+            };
+            // Refused: its end has just been written down, or another node swept it.
+            let change = kessai_store::ChangeSet {
+                guards: vec![taken],
+                ops: vec![job.op()],
+            };
+            let _ = self.store.commit(change).await?;
+        }
+        if !abandoned.is_empty() {
+            self.wake.notify_one();
+        }
+        Ok(abandoned.len())
+    }
+
     pub(crate) async fn shop_of_job(&self, id: &str) -> Result<std::sync::Arc<Shop>, JobError> {
         match self.shop(id).await {
             Ok(Some(shop)) => Ok(shop),

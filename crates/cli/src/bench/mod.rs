@@ -51,6 +51,9 @@ pub struct BenchArgs {
     /// The yardstick's binary (`limits`): each run is followed by one of its own.
     #[arg(long)]
     yardstick: Option<PathBuf>,
+    /// A PostgreSQL database for the yardstick alone: it drops its tables.
+    #[arg(long)]
+    yardstick_database: Option<String>,
     /// How many payments are stored before list, read and growth.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=20_000_000))]
     preload: u64,
@@ -126,6 +129,8 @@ fn now() -> Instant {
 pub async fn run(args: BenchArgs) -> anyhow::Result<()> {
     if args.store == On::Postgres {
         anyhow::ensure!(args.database.is_some(), "--store postgres needs --database");
+        let apart = args.yardstick.is_none() || args.yardstick_database.is_some();
+        anyhow::ensure!(apart, "--yardstick on PostgreSQL needs --yardstick-database");
     }
     let folder = match &args.folder {
         Some(folder) => {
@@ -435,7 +440,7 @@ impl Bench {
                 .arg(self.folder.join("yardstick.db")),
             On::Postgres => command
                 .args(postgres)
-                .args(self.args.database.iter().flat_map(|url| ["--url", url])),
+                .args(self.args.yardstick_database.iter().flat_map(|url| ["--url", url])),
         };
         let numbers = [
             ("--conns", self.args.connections),

@@ -273,6 +273,25 @@ pub async fn unsettled_attempts(store: &dyn Store, shop: &str) -> Result<(i64, O
         .map_or(Ok((0, None)), |row| Ok((row.int(0)?, row.opt_int(1)?)))
 }
 
+/// Attempts of all shops that are still only intended and were written down before `before_us`, oldest of each shop first: shop,
+/// payment, number.
+pub async fn abandoned_attempts(
+    store: &dyn Store,
+    before_us: i64,
+    limit: i64,
+) -> Result<Vec<(Box<str>, Box<str>, i64)>, StoreError> {
+    // The first condition is the index's own, word for word: SQLite recognises it by that.
+    const SQL: &str = "SELECT shop_id,payment_id,n FROM attempts \
+                       WHERE status IN ('intended', 'unknown', 'pending') AND status='intended' AND created_at<$1 \
+                       ORDER BY shop_id, created_at LIMIT $2";
+    let rows = store
+        .query(SQL.into(), vec![before_us.into(), limit.into()])
+        .await?;
+    rows.into_iter()
+        .map(|mut row| Ok((row.take_text(0)?, row.take_text(1)?, row.int(2)?)))
+        .collect()
+}
+
 /// How many attempts are unsettled in all shops, and since when the oldest is.
 pub async fn unsettled_everywhere(store: &dyn Store) -> Result<(i64, Option<i64>), StoreError> {
     // The first condition is the index's own, word for word: SQLite recognises it by that.

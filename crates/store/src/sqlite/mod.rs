@@ -26,7 +26,7 @@ pub struct SqliteSettings {
     /// Page cache of the writer in MiB; a reader takes a quarter of it.
     pub cache_mib: u32,
     /// The write-ahead log is copied into the file every so many pages. Larger saves work, because pages that change often are
-    /// copied once: 4000 took 8 % less CPU for each sale than SQLite's 1000. See docs/performance.md.
+    /// copied once: 4000 took about 8 % less CPU for each sale than SQLite's 1000. See docs/performance.md.
     pub checkpoint_pages: u32,
     /// Reader threads.
     pub readers: usize,

@@ -1,6 +1,6 @@
 //! What the hub does: every use case, and the three steps around every call to a provider.
 //!
-//! 1. One commit records the attempt, its key, a fingerprint of the request and the job that settles it should we die now.
+//! 1. One commit records the attempt, its key and a fingerprint of the request. Should we die now, the sweep finds it by its age.
 //! 2. The call, with no transaction open.
 //! 3. One commit records outcome, new state, event, deliveries, ledger postings and the answer to the idempotency key.
 //!

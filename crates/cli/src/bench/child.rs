@@ -126,6 +126,10 @@ impl HubUnderTest {
     /// # Errors
     /// When it does not get ready.
     pub async fn start(folder: &Path, at: &At, webhook: Option<&str>) -> anyhow::Result<Self> {
+        // A database that outlives a run's folder still holds the shops of earlier runs, sealed under another key: this run has its own
+        // shop and needs only its own key.
+        std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        crate::hub::vault_keys(&folder.join("kessai.key"), true)?;
         let began = super::now();
         let mut command = own()?;
         command.args([

@@ -90,7 +90,11 @@ impl Database {
 
     /// Settings for a store on it.
     pub fn settings(&self) -> PgSettings {
-        PgSettings::new(self.address())
+        // More than the default: what two writers do to each other is to be seen in tests.
+        PgSettings {
+            writers: 2,
+            ..PgSettings::new(self.address())
+        }
     }
 
     /// A plain connection to it.

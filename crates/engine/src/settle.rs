@@ -11,7 +11,7 @@ use crate::{Engine, Halt, later};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use kessai_core::attempt::AttemptStatus;
-use kessai_core::payment::{Fact, InFlight, Operation, Status};
+use kessai_core::payment::{Fact, InFlight, Operation, Status, Suspicion};
 use kessai_core::tax::Totals;
 use kessai_core::{DiscrepancyId, Money, PaymentId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease, NewJob};
@@ -377,8 +377,16 @@ impl Engine {
             None => None,
             Some(view) => {
                 let before = draft.payment.body.state.clone();
-                let _ = draft.take(view, body.purpose, body.description.as_deref());
-                if took_effect(operation.as_ref(), view, &before, amount) {
+                if draft.take(view, body.purpose, body.description.as_deref())
+                    == Some(Suspicion::OtherPayment)
+                {
+                    // What was found is somebody else's: it says nothing about our operation. The draft is thrown away, so that a
+                    // person is told here.
+                    let what = json!({"reference": view.reference, "number": view.key});
+                    self.raise(&shop.id, id, Suspicion::OtherPayment.as_str(), &what)
+                        .await?;
+                    None
+                } else if took_effect(operation.as_ref(), view, &before, amount) {
                     Some(AttemptStatus::Succeeded)
                 } else {
                     absent_long.then_some(AttemptStatus::NotSent)

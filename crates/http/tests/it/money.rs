@@ -164,3 +164,30 @@ async fn an_authorization_that_turns_up_after_the_end_is_given_up_at_the_provide
         .collect();
     assert_eq!(kinds, ["late_authorization"]);
 }
+
+#[tokio::test]
+async fn a_lost_refund_is_not_settled_by_somebody_elses_payment() {
+    let world = World::new().await;
+    let id = made(&world, card(3_000, true)).await;
+    let reference = world.payment(&id).await.reference.unwrap();
+    world.fault(json!({"operation": "payments.refund", "kind": "lose_after", "remaining": 1}));
+    let unknown = world
+        .post(&format!("/payments/{id}/refund"), json!({"amount": 1_000}))
+        .await;
+    assert_eq!(unknown.status, 202);
+    let number = json!({"external_order_num": "0000000000000000000000000_1"});
+    world.control(Method::Post, &format!("payments/{reference}/edit"), number);
+    world.advance(3_600).await;
+    let now = world.get(&format!("/payments/{id}")).await.ok();
+    assert_eq!(
+        (now.str("/operation"), now.int("/amount_refunded")),
+        ("refund_pending", 0)
+    );
+    let open = world.get("/discrepancies").await.ok();
+    assert_eq!(open.str("/data/0/kind"), "other_payment");
+    let number = json!({"external_order_num": format!("{id}_1")});
+    world.control(Method::Post, &format!("payments/{reference}/edit"), number);
+    world.advance(86_400).await;
+    let now = world.get(&format!("/payments/{id}")).await.ok();
+    assert_eq!(now.int("/amount_refunded"), 1_000, "{}", now.text);
+}

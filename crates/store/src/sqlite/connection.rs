@@ -12,7 +12,31 @@ use crate::{StoreError, Value};
 const STATEMENTS: usize = 256;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
+/// How often opening is tried, and how long is waited in between: as long as [`BUSY_WAIT`] in all.
+const OPENED_AT_MOST: u32 = 250;
+const OPENED_EVERY: Duration = Duration::from_millis(20);
+
+/// SQLite answers "busy" at once, without waiting, while another program turns a new file into WAL mode or recovers one after a crash:
+/// both are over in a moment.
+fn patiently(open: impl Fn() -> Result<Connection, StoreError>) -> Result<Connection, StoreError> {
+    for _ in 1..OPENED_AT_MOST {
+        match open() {
+            Err(StoreError::Unavailable { .. }) => std::thread::sleep(OPENED_EVERY),
+            opened => return opened,
+        }
+    }
+    open()
+}
+
 pub(super) fn open_writer(settings: &SqliteSettings, migrate: Migrate) -> Result<Connection, StoreError> {
+    patiently(|| try_open_writer(settings, migrate))
+}
+
+pub(super) fn open_reader(settings: &SqliteSettings) -> Result<Connection, StoreError> {
+    patiently(|| try_open_reader(settings))
+}
+
+fn try_open_writer(settings: &SqliteSettings, migrate: Migrate) -> Result<Connection, StoreError> {
     if migrate == Migrate::Refuse && !settings.in_memory() && !settings.path.exists() {
         migrations::next(SQLITE, &[], migrate)?;
     }
@@ -33,7 +57,7 @@ pub(super) fn open_writer(settings: &SqliteSettings, migrate: Migrate) -> Result
     Ok(connection)
 }
 
-pub(super) fn open_reader(settings: &SqliteSettings) -> Result<Connection, StoreError> {
+fn try_open_reader(settings: &SqliteSettings) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&settings.path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_WAIT).map_err(failed)?;

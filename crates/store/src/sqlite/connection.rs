@@ -12,7 +12,7 @@ use crate::{StoreError, Value};
 const STATEMENTS: usize = 256;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
-/// How often opening is tried, and how long is waited in between: as long as [`BUSY_WAIT`] in all.
+/// How often opening is tried. Each try waits [`OPENED_EVERY`] for locks at most and is followed by as long a pause: ten seconds in all.
 const OPENED_AT_MOST: u32 = 250;
 const OPENED_EVERY: Duration = Duration::from_millis(20);
 
@@ -45,7 +45,7 @@ fn try_open_writer(settings: &SqliteSettings, migrate: Migrate) -> Result<Connec
     } else {
         Connection::open(&settings.path).map_err(failed)?
     };
-    connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
+    connection.busy_timeout(OPENED_EVERY).map_err(failed)?;
     let pragmas = format!(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{}; PRAGMA wal_autocheckpoint={};",
         u64::from(settings.cache_mib) * 1024,
@@ -54,19 +54,21 @@ fn try_open_writer(settings: &SqliteSettings, migrate: Migrate) -> Result<Connec
     connection.execute_batch(&pragmas).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     apply_migrations(&mut connection, migrate)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
     Ok(connection)
 }
 
 fn try_open_reader(settings: &SqliteSettings) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&settings.path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
+    connection.busy_timeout(OPENED_EVERY).map_err(failed)?;
     let pragmas = format!(
         "PRAGMA query_only=1; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{};",
         u64::from(settings.cache_mib) * 256
     );
     connection.execute_batch(&pragmas).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
     Ok(connection)
 }
 

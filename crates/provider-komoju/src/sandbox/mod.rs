@@ -200,6 +200,21 @@ impl Sandbox for KomojuSandbox {
         Answer::Reply { reply, after_ms: 0 }
     }
 
+    fn answer_all(&self, asks: &[Ask], now: Timestamp) -> Vec<Answer> {
+        let one_by_one = || asks.iter().map(|ask| self.answer(ask, now)).collect();
+        if asks.len() < 2 {
+            return one_by_one();
+        }
+        self.books.together(one_by_one).unwrap_or_else(|fault| {
+            // nothing of it was booked
+            tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "requests are answered one by one"
+            );
+            one_by_one()
+        })
+    }
+
     fn pass_time(&self, now: Timestamp) {
         while self.books.may_be_due(now) {
             let more = self.books.write(|page| self.desk(page, now).lapse(200));

@@ -324,9 +324,12 @@ fn behind_a_transport_refusal_is_not_sent_and_loss_is_lost() {
             timeout_ms,
         };
         let mut sending = transport.send(request);
-        match Future::poll(sending.as_mut(), &mut Context::from_waker(Waker::noop())) {
+        let mut context = Context::from_waker(Waker::noop());
+        // It steps aside once, for others to join it.
+        assert!(Future::poll(sending.as_mut(), &mut context).is_pending());
+        match Future::poll(sending.as_mut(), &mut context) {
             Poll::Ready(sent) => sent.map(|reply| reply.status),
-            Poll::Pending => panic!("in-process never waits"),
+            Poll::Pending => panic!("in-process never waits for anything else"),
         }
     };
     assert_eq!(send(1000), Ok(200));

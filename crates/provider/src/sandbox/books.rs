@@ -3,12 +3,13 @@
 //! `synchronous=OFF` with a write-ahead log: what was booked survives `kill -9` of the process. It need not survive the
 //! machine: a sandbox moves no money.
 use jiff::Timestamp;
+use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS objects (
@@ -210,10 +211,17 @@ pub struct Kept {
 
 /// The books.
 pub struct Books {
-    db: Mutex<Connection>,
+    // Reentrant: what is written together is written by the same calls as alone.
+    db: ReentrantMutex<Open>,
     // The next instants at which time itself does something; never later than the truth, so a look at them saves a query.
     next_due_us: AtomicI64,
     next_notice_us: AtomicI64,
+}
+
+struct Open {
+    db: Connection,
+    /// Whether a transaction is open that holds several writes.
+    together: Cell<bool>,
 }
 
 impl Books {
@@ -233,7 +241,10 @@ impl Books {
         db.execute_batch(SCHEMA)?;
         db.set_prepared_statement_cache_capacity(64);
         let books = Self {
-            db: Mutex::new(db),
+            db: ReentrantMutex::new(Open {
+                db,
+                together: Cell::new(false),
+            }),
             next_due_us: AtomicI64::new(i64::MIN),
             next_notice_us: AtomicI64::new(i64::MIN),
         };
@@ -248,15 +259,47 @@ impl Books {
         &self,
         work: impl FnOnce(&Page<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let db = self.lock();
-        run(&db, "BEGIN IMMEDIATE")?;
-        match work(&Page { db: &db, books: self }) {
+        let open = self.lock();
+        let [begin, keep, drop] = if open.together.get() {
+            ["SAVEPOINT one", "RELEASE one", "ROLLBACK TO one"]
+        } else {
+            ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]
+        };
+        run(&open.db, begin)?;
+        let page = Page {
+            db: &open.db,
+            books: self,
+        };
+        match work(&page) {
             Ok(done) => {
-                run(&db, "COMMIT")?;
+                run(&open.db, keep)?;
                 Ok(done)
             }
             Err(fault) => {
-                run(&db, "ROLLBACK")?;
+                run(&open.db, drop)?;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Books all that `work` writes in one go: a COMMIT costs more than most writes. What fails within it fails alone.
+    ///
+    /// # Errors
+    /// When the books failed; then nothing of it was booked.
+    pub fn together<T>(&self, work: impl FnOnce() -> T) -> Result<T, BooksError> {
+        let open = self.lock();
+        if open.together.get() {
+            return Ok(work());
+        }
+        run(&open.db, "BEGIN IMMEDIATE")?;
+        open.together.set(true);
+        let ended = Ended(&open);
+        let done = work();
+        drop(ended);
+        match run(&open.db, "COMMIT") {
+            Ok(()) => Ok(done),
+            Err(fault) => {
+                run(&open.db, "ROLLBACK")?;
                 Err(fault)
             }
         }
@@ -267,8 +310,11 @@ impl Books {
     /// # Errors
     /// What `work` says, or that the books failed.
     pub fn read<T, E: From<BooksError>>(&self, work: impl FnOnce(&Page<'_>) -> Result<T, E>) -> Result<T, E> {
-        let db = self.lock();
-        work(&Page { db: &db, books: self })
+        let open = self.lock();
+        work(&Page {
+            db: &open.db,
+            books: self,
+        })
     }
 
     /// Whether an object may be due. Costs nothing when none is.
@@ -281,13 +327,22 @@ impl Books {
         self.next_notice_us.load(Ordering::Relaxed) <= us(now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        if !db.is_autocommit() {
+    fn lock(&self) -> ReentrantMutexGuard<'_, Open> {
+        let open = self.db.lock();
+        if !open.together.get() && !open.db.is_autocommit() {
             // Someone panicked half-way; what they began never happened.
-            let _ = db.execute_batch("ROLLBACK");
+            let _ = open.db.execute_batch("ROLLBACK");
         }
-        db
+        open
+    }
+}
+
+/// Ends what is written together, also when it panics: the next to come then rolls it back.
+struct Ended<'a>(&'a Open);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.together.set(false);
     }
 }
 

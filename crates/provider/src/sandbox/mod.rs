@@ -85,6 +85,12 @@ pub trait Sandbox: Send + Sync {
     /// Answers one request (API, page or control) at `now`. What it books is in its file before it returns.
     fn answer(&self, ask: &Ask, now: Timestamp) -> Answer;
 
+    /// Answers several requests at `now`, in their order. What they book is in the file before this returns; who can books them
+    /// in one go.
+    fn answer_all(&self, asks: &[Ask], now: Timestamp) -> Vec<Answer> {
+        asks.iter().map(|ask| self.answer(ask, now)).collect()
+    }
+
     /// Lets time pass: slips lapse, authorizations expire. Called before answers and whenever the clock moves.
     fn pass_time(&self, now: Timestamp);
 

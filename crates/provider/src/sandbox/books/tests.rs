@@ -108,3 +108,28 @@ fn totals_add_up_per_payment() {
         (1000, 700, 300, 200)
     );
 }
+
+#[test]
+fn what_is_written_together_fails_alone_and_a_panic_undoes_all_of_it() {
+    let books = Books::open(None).expect("books");
+    let enter = |id: &'static str| books.write(|page| page.insert(&slip(id, None)));
+    let second = books.together(|| {
+        enter("a").expect("booked");
+        let second = enter("a");
+        enter("b").expect("booked all the same");
+        second
+    });
+    assert!(second.expect("committed").is_err());
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        books.together(|| {
+            enter("c").expect("booked, for now");
+            panic!("half-way")
+        })
+    }));
+    assert!(panicked.is_err());
+    let there = |id: &str| {
+        let found = books.read(|page| page.object("slip", id)).expect("read");
+        found.is_some()
+    };
+    assert_eq!([there("a"), there("b"), there("c")], [true, true, false]);
+}

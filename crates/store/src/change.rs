@@ -44,7 +44,8 @@ pub enum Op {
     Update(&'static Table, Vec<Value>),
     /// Delete the row with this key, if there is one.
     Delete(&'static Table, Vec<Value>),
-    /// Add to the table's single column beside the key, which must be an integer; the row appears when missing.
+    /// Add to the table's single column beside the key, which must be an integer; the row appears when missing. Where the key has a
+    /// column `slot`, a store may spread the sum over several of them: read `SUM`.
     Add {
         /// The table.
         table: &'static Table,

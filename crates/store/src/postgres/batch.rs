@@ -5,12 +5,13 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-use futures_util::future::{MaybeDone, maybe_done};
+use futures_util::future::{MaybeDone, maybe_done, try_join_all};
 use tokio_postgres::Statement;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
-use super::sql::{Class, Param, Verb, class, failed, row};
+use super::sql::{Class, NOT_AS_COUNTED, Param, Verb, class, failed, row};
 use crate::change::{Guard, Op};
 use crate::queue::{Settled, Work};
 use crate::table::Table;
@@ -268,12 +269,21 @@ fn simple<'a>(connection: &'a Connection, sql: &'static str) -> Sent<'a> {
     Box::pin(async move { connection.client.batch_execute(sql).await.map(|()| Vec::new()) })
 }
 
+/// Waited for: behind a BEGIN that failed, statements would commit one by one.
+async fn begin(connection: &Connection) -> Result<(), Failure> {
+    let begun = connection.client.batch_execute(BEGIN).await;
+    begun.map_err(|error| lost_or_rejected(&error))
+}
+
 fn statement<'a>(
     connection: &'a Connection,
     statement: &'a Statement,
-    arguments: &'a Arguments<'a>,
+    arguments: &'a [Arguments<'a>],
 ) -> Sent<'a> {
-    Box::pin(async move { connection.client.query(statement, &arguments.list()).await })
+    Box::pin(async move {
+        let list: Vec<_> = arguments.iter().flat_map(Arguments::list).collect();
+        connection.client.query(statement, &list).await
+    })
 }
 
 /// Sends all in the order given (each is sent when first polled) and waits for all answers.
@@ -305,7 +315,60 @@ fn lost_or_rejected(error: &tokio_postgres::Error) -> Failure {
     }
 }
 
-/// Runs these items of the batch as one transaction; a careful one locks all its rows first.
+/// Whether the order of these writes cannot matter: no table with a further unique constraint has room made in it.
+fn orderless(plans: [&Plan<'_>; 2]) -> bool {
+    let all = || plans.into_iter().flat_map(Plan::values);
+    let makes_room = |verb| matches!(verb, Verb::GuardDelete | Verb::GuardDeleteFrom | Verb::Delete);
+    !all().any(|group| group.table.unique && makes_room(group.verb))
+}
+
+/// Commits a batch as one statement, which is a transaction of its own: one message there, one back. None if a guard refused:
+/// then nothing was written, and the batch goes the long way to find out which.
+async fn at_once(connection: &Connection, guards: &Plan<'_>, ops: &Plan<'_>) -> Result<Option<()>, Failure> {
+    let groups: Vec<&Group<'_>> = guards.values().chain(ops.values()).collect();
+    let prepared = connection.generated(&writes(&groups), guards.len()).await;
+    let prepared = prepared.map_err(|error| lost_or_rejected(&error))?;
+    let arguments: Vec<Arguments<'_>> = groups.iter().map(|group| group.arguments()).collect();
+    let counts: Vec<i64> = guards
+        .values()
+        .map(|group| i64::try_from(group.entries.len()).expect("bounded by the batch"))
+        .collect();
+    let mut list: Vec<&(dyn ToSql + Sync)> = arguments.iter().flat_map(Arguments::list).collect();
+    list.extend(counts.iter().map(|count| count as &(dyn ToSql + Sync)));
+    match connection.client.query(&prepared, &list).await {
+        Ok(_) => Ok(Some(())),
+        Err(error) if error.code() == Some(NOT_AS_COUNTED) => Ok(None),
+        Err(error) => Err(match lost_or_rejected(&error) {
+            // a standby writes nothing; any other loss may have come after the commit
+            Failure::Lost(lost) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+                Failure::Lost(lost)
+            }
+            Failure::Lost(_) => {
+                tracing::error!("the connection was lost during a commit");
+                Failure::InDoubt
+            }
+            other => other,
+        }),
+    }
+}
+
+/// Leases jobs: one statement, a transaction of its own.
+pub(super) async fn claim(connection: &Connection, claim: &JobClaim) -> Result<Settled, Failure> {
+    let statement = connection.query_statement(jobs::CLAIM_POSTGRES).await;
+    let statement = statement.map_err(|error| lost_or_rejected(&error))?;
+    let limit = i64::from(claim.limit);
+    let answer = connection
+        .client
+        .query(&statement, &[&claim.now_us, &claim.lease_until_us, &limit])
+        .await;
+    match answer {
+        // Jobs leased to nobody wait for their lease to end, so a lost answer may be asked for again.
+        Err(error) => Err(lost_or_rejected(&error)),
+        Ok(rows) => Ok(claimed_rows(&rows)),
+    }
+}
+
+/// Runs these changes of the batch as one transaction; a careful one locks all its rows first.
 pub(super) async fn run(
     connection: &Connection,
     works: &[Work],
@@ -319,26 +382,27 @@ pub(super) async fn run(
     };
     let guards = guards(works, segment);
     let all_ops = ops(works, segment.iter().copied()).map_err(Failure::Rejected)?;
-    let claims: Vec<(usize, &JobClaim)> = segment
-        .iter()
-        .filter_map(|&item| match &works[item] {
-            Work::Claim(claim, _) => Some((item, claim)),
-            Work::Change(..) => None,
-        })
-        .collect();
+    connection.plan_again();
+    let plain = !careful && orderless([&guards, &all_ops]);
+    if plain && at_once(connection, &guards, &all_ops).await?.is_some() {
+        let done = |&item: &usize| (item, Settled::Commit(Commit::Done));
+        return Ok(Step {
+            settled: segment.iter().map(done).collect(),
+            rest: Vec::new(),
+        });
+    }
     // everything is prepared before BEGIN, so that nothing between BEGIN and COMMIT waits for more than it must
-    let statements = prepare(
-        connection,
-        locks.values().chain(guards.values()).chain(all_ops.values()),
-        !claims.is_empty(),
-    )
-    .await;
-    let statements = statements.map_err(|error| lost_or_rejected(&error))?;
+    let first = locks.values().chain(guards.values()).map(|group| vec![group]);
+    let first = prepare(connection, first.collect()).await;
+    let first = first.map_err(|error| lost_or_rejected(&error))?;
+    let mut then = prepare(connection, together(&all_ops))
+        .await
+        .map_err(|error| lost_or_rejected(&error))?;
 
     let mut refused: BTreeMap<usize, (usize, bool)> = BTreeMap::new();
     let begun = !guards.is_empty() || !locks.is_empty();
     if begun {
-        refused = check_guards(connection, &locks, &guards, &statements).await?;
+        refused = check_guards(connection, &locks, &guards, &first).await?;
         let partly = |item: &usize| matches!(&works[*item], Work::Change(c, _) if c.set.guards.len() > 1);
         if refused.keys().any(partly) {
             let _ = connection.client.batch_execute("ROLLBACK").await;
@@ -350,26 +414,26 @@ pub(super) async fn run(
     let ops = if refused.is_empty() {
         all_ops
     } else {
-        ops(works, accepted).map_err(Failure::Rejected)?
+        let ops = ops(works, accepted).map_err(Failure::Rejected)?;
+        match prepare(connection, together(&ops)).await {
+            Ok(prepared) => then = prepared,
+            Err(error) => {
+                let _ = connection.client.batch_execute("ROLLBACK").await;
+                return Err(lost_or_rejected(&error));
+            }
+        }
+        ops
     };
-    let arguments: Vec<Arguments<'_>> = ops.values().map(Group::arguments).collect();
-    let claim_arguments: Vec<[i64; 3]> = claims
-        .iter()
-        .map(|(_, c)| [c.now_us, c.lease_until_us, i64::from(c.limit)])
+    let arguments: Vec<Vec<Arguments<'_>>> = together(&ops)
+        .into_iter()
+        .map(|groups| groups.into_iter().map(Group::arguments).collect())
         .collect();
-    let mut sent = Vec::with_capacity(ops.len() + claims.len() + 2);
+    let mut sent = Vec::with_capacity(then.len() + 1);
     if !begun {
-        sent.push(simple(connection, BEGIN));
+        begin(connection).await?;
     }
-    for (group, arguments) in ops.values().zip(&arguments) {
-        sent.push(statement(connection, statements.of(group), arguments));
-    }
-    let first_claim = sent.len();
-    for [now, lease, limit] in &claim_arguments {
-        let claim = statements.claim.as_ref().expect("prepared when there are claims");
-        sent.push(Box::pin(async move {
-            connection.client.query(claim, &[now, lease, limit]).await
-        }));
+    for (prepared, arguments) in then.iter().zip(&arguments) {
+        sent.push(statement(connection, prepared, arguments));
     }
     sent.push(simple(connection, "COMMIT"));
     let mut answers = pipelined(sent).await;
@@ -380,14 +444,12 @@ pub(super) async fn run(
         }
     })?;
 
-    let mut claimed = answers.split_off(first_claim).into_iter();
     let settled = segment.iter().map(|&item| {
-        let settled = match (&works[item], refused.get(&item)) {
-            (Work::Claim(..), _) => claimed_rows(claimed.next().expect("one answer per claim")),
-            (Work::Change(..), Some((guard, _))) => Settled::Commit(Commit::Refused { guard: *guard }),
-            (Work::Change(..), None) => Settled::Commit(Commit::Done),
+        let commit = match refused.get(&item) {
+            Some((guard, _)) => Commit::Refused { guard: *guard },
+            None => Commit::Done,
         };
-        (item, settled)
+        (item, Settled::Commit(commit))
     });
     Ok(Step {
         settled: settled.collect(),
@@ -395,55 +457,47 @@ pub(super) async fn run(
     })
 }
 
-/// The prepared statements of a batch.
-struct Statements {
-    generated: BTreeMap<(&'static str, Verb), Statement>,
-    claim: Option<Statement>,
-}
-
-impl Statements {
-    fn of(&self, group: &Group<'_>) -> &Statement {
-        &self.generated[&(group.table.name, group.verb)]
+/// The groups of a plan, as they are sent together: what makes room goes first and alone, all other operations as one
+/// statement, so that the server answers once.
+fn together<'a, 'p>(plan: &'p Plan<'a>) -> Vec<Vec<&'p Group<'a>>> {
+    let (deletes, others): (Vec<_>, Vec<_>) = plan.values().partition(|group| group.verb == Verb::Delete);
+    let mut sent: Vec<Vec<_>> = deletes.into_iter().map(|group| vec![group]).collect();
+    if !others.is_empty() {
+        sent.push(others);
     }
+    sent
 }
 
-async fn prepare<'a>(
+fn writes(groups: &[&Group<'_>]) -> Box<[(&'static Table, Verb)]> {
+    groups.iter().map(|group| (group.table, group.verb)).collect()
+}
+
+async fn prepare(
     connection: &Connection,
-    groups: impl Iterator<Item = &'a Group<'a>>,
-    claims: bool,
-) -> Result<Statements, tokio_postgres::Error> {
-    let mut generated = BTreeMap::new();
-    for group in groups {
-        generated.insert(
-            (group.table.name, group.verb),
-            connection.generated(group.table, group.verb).await?,
-        );
-    }
-    let claim = if claims {
-        Some(connection.query_statement(jobs::CLAIM_POSTGRES).await?)
-    } else {
-        None
-    };
-    Ok(Statements { generated, claim })
+    plan: Vec<Vec<&Group<'_>>>,
+) -> Result<Vec<Statement>, tokio_postgres::Error> {
+    let plan: Vec<_> = plan.iter().map(|groups| writes(groups)).collect();
+    try_join_all(plan.iter().map(|writes| connection.generated(writes, 0))).await
 }
 
-/// BEGIN, locks and all guards in one round trip. Answers the refused items: their first refusing guard, and whether the
+/// BEGIN, then locks and all guards in one round trip. Answers the refused items: their first refusing guard, and whether the
 /// refusal stands whatever becomes of the rest of the batch.
 async fn check_guards(
     connection: &Connection,
     locks: &Plan<'_>,
     guards: &Plan<'_>,
-    statements: &Statements,
+    prepared: &[Statement],
 ) -> Result<BTreeMap<usize, (usize, bool)>, Failure> {
     let groups = || locks.values().chain(guards.values());
-    let arguments: Vec<Arguments<'_>> = groups().map(Group::arguments).collect();
-    let mut sent = vec![simple(connection, BEGIN)];
-    for (group, arguments) in groups().zip(&arguments) {
-        sent.push(statement(connection, statements.of(group), arguments));
+    let arguments: Vec<Vec<Arguments<'_>>> = groups().map(|group| vec![group.arguments()]).collect();
+    begin(connection).await?;
+    let mut sent = Vec::with_capacity(prepared.len());
+    for (prepared, arguments) in prepared.iter().zip(&arguments) {
+        sent.push(statement(connection, prepared, arguments));
     }
     let answers = pipelined(sent).await;
     let errors = || answers.iter().filter_map(|answer| answer.as_ref().err());
-    // what follows BEGIN's or a guard's failure is an echo (25P02, or 25006 outside of a transaction)
+    // what follows a guard's failure is an echo
     if let Some(error) = errors()
         .find(|error| class(error) != Class::Aborted)
         .or(errors().next())
@@ -453,10 +507,7 @@ async fn check_guards(
         return Err(failure);
     }
     let mut refused: BTreeMap<usize, (usize, bool)> = BTreeMap::new();
-    for (group, rows) in guards
-        .values()
-        .zip(answers.iter().skip(1 + locks.len()).flatten())
-    {
+    for (group, rows) in guards.values().zip(answers.iter().skip(locks.len()).flatten()) {
         let accepted = match group.accepted(rows) {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -530,11 +581,8 @@ fn judge(answers: &[PgRows], committed: PgRows) -> Result<(), Failure> {
     }
 }
 
-fn claimed_rows(answer: PgRows) -> Settled {
-    let rows: Result<Vec<Row>, StoreError> = answer
-        .map_err(|error| failed(&error))
-        .and_then(|rows| rows.iter().map(row).collect());
-    match rows {
+fn claimed_rows(answer: &[tokio_postgres::Row]) -> Settled {
+    match answer.iter().map(row).collect::<Result<Vec<Row>, _>>() {
         Ok(mut rows) => {
             jobs::oldest_first(&mut rows);
             Settled::Rows(rows)

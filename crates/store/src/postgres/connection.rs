@@ -1,6 +1,7 @@
 //! Connections that come back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,9 +45,14 @@ pub(super) fn config(text: &str) -> Result<Config, StoreError> {
     Ok(config)
 }
 
+/// Which writes a statement holds, and how many of them are counted.
+type Generated = (Box<[(&'static str, Verb)]>, usize);
+
 pub(super) struct Connection {
     pub client: Client,
-    generated: Mutex<HashMap<(&'static str, Verb), Statement>>,
+    generated: Mutex<HashMap<Generated, Statement>>,
+    /// Batches begun, for [`Connection::plan_again`].
+    batches: AtomicU64,
     queries: Mutex<HashMap<Box<str>, Statement>>,
 }
 
@@ -67,12 +73,11 @@ impl Connection {
                     .await?;
             }
             Role::Writer => {
-                // Read-only unless BEGIN says otherwise: statements are sent behind BEGIN without waiting for it, and
-                // should it fail they must not commit one by one. Durable: whatever the role's default is.
+                // Durable: whatever the role's default is.
                 // Two writers that wait for each other give up long before the server looks for deadlocks (after 1 s).
                 client
                     .batch_execute(
-                        "SET default_transaction_read_only = on; SET lock_timeout = '250ms'; SET statement_timeout = '30s'; \
+                        "SET default_transaction_read_only = off; SET lock_timeout = '250ms'; SET statement_timeout = '30s'; \
                          SET idle_in_transaction_session_timeout = '60s'; \
                          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
                     )
@@ -87,22 +92,37 @@ impl Connection {
         Ok(Connection {
             client,
             generated: Mutex::default(),
+            batches: AtomicU64::new(0),
             queries: Mutex::default(),
         })
     }
 
-    /// The prepared statement for a table and verb.
+    /// Called before each batch. A plan made while a table was almost empty reads all of it, and is kept for as long as its
+    /// statement; so all are prepared anew whenever what this connection wrote has doubled.
+    pub fn plan_again(&self) {
+        let batches = self.batches.fetch_add(1, Relaxed) + 1;
+        if batches.is_power_of_two() && batches >= 8 {
+            locked(&self.generated).clear();
+        }
+    }
+
+    /// The prepared statement for these writes, see [`generate`].
     pub async fn generated(
         &self,
-        table: &'static Table,
-        verb: Verb,
+        writes: &[(&'static Table, Verb)],
+        counted: usize,
     ) -> Result<Statement, tokio_postgres::Error> {
-        let key = (table.name, verb);
+        let names = writes.iter().map(|(table, verb)| (table.name, *verb));
+        let key: Generated = (names.collect(), counted);
         if let Some(statement) = locked(&self.generated).get(&key) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(&generate(table, verb)).await?;
-        locked(&self.generated).insert(key, statement.clone());
+        let statement = self.client.prepare(&generate(writes, counted)).await?;
+        let mut generated = locked(&self.generated);
+        if generated.len() >= STATEMENTS {
+            generated.clear();
+        }
+        generated.insert(key, statement.clone());
         Ok(statement)
     }
 

@@ -44,7 +44,7 @@ impl PgSettings {
     pub fn new(config: impl Into<String>) -> Self {
         PgSettings {
             config: config.into(),
-            // One: two wait for each other on the hot counter rows (docs/performance.md).
+            // One: two make smaller batches and are no faster (docs/performance.md).
             writers: 1,
             readers: 2,
         }

@@ -9,6 +9,11 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use crate::table::{Column, Kind, Table, names};
 use crate::{Row, StoreError, Value};
 
+/// The key column that spreads a counter over several rows.
+const SLOT: &str = "slot";
+/// Over how many.
+const SLOTS: u32 = 16;
+
 /// What a generated statement does. Ordered: where two verbs meet in one table, what makes room goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Verb {
@@ -38,11 +43,42 @@ impl Verb {
     }
 }
 
-/// One statement for any number of rows; each column is an array.
-pub(super) fn generate(table: &Table, verb: Verb) -> String {
+/// One statement for these writes: several go as one `WITH`, so that the server answers once. They must not depend on each other,
+/// since all see the state before any of them. The first `counted` of them must come to as many rows as the integers after all
+/// arrays say; else it fails with [`NOT_AS_COUNTED`].
+pub(super) fn generate(writes: &[(&Table, Verb)], counted: usize) -> String {
+    if let ([(table, verb)], 0) = (writes, counted) {
+        return generate_one(table, *verb, 1);
+    }
+    let mut next = 1;
+    let parts: Vec<String> = writes
+        .iter()
+        .enumerate()
+        .map(|(n, (table, verb))| {
+            let part = format!("w{n} AS ({})", generate_one(table, *verb, next));
+            next += verb.width(table) + usize::from(verb.numbered());
+            part
+        })
+        .collect();
+    let as_counted: Vec<String> = (0..counted)
+        .map(|n| format!("(SELECT count(*) FROM w{n}) = ${}::bigint", next + n))
+        .collect();
+    let result = if as_counted.is_empty() {
+        "1".to_owned()
+    } else {
+        format!("1 / ({})::int", as_counted.join(" AND "))
+    };
+    format!("WITH {} SELECT {result}", parts.join(", "))
+}
+
+/// Division by zero: nothing else of ours divides.
+pub(super) const NOT_AS_COUNTED: &SqlState = &SqlState::DIVISION_BY_ZERO;
+
+/// One statement for any number of rows; each column is an array, the first of them marked `$first`.
+fn generate_one(table: &Table, verb: Verb, first: usize) -> String {
     let name = table.name;
     let columns = &table.columns[..verb.width(table)];
-    let unnest = unnest(columns, verb.numbered());
+    let unnest = unnest(columns, verb.numbered(), first);
     let list = table.column_list();
     let given = names(columns);
     let key = table
@@ -93,20 +129,31 @@ pub(super) fn generate(table: &Table, verb: Verb) -> String {
         Verb::Insert => format!("INSERT INTO {name} ({list}) SELECT * FROM {unnest}"),
         Verb::Add => {
             let (key, sum) = (names(table.key_columns()), table.columns[table.key].name);
+            let all = names(table.columns);
+            // A connection adds to rows of its own, so that writers need not wait for each other's COMMIT.
+            let values = table
+                .columns
+                .iter()
+                .map(|c| match c.name {
+                    SLOT => format!("u.{SLOT} + pg_backend_pid() % {SLOTS}"),
+                    other => format!("u.{other}"),
+                })
+                .collect::<Vec<_>>()
+                .join(", ");
             format!(
-                "INSERT INTO {name} ({list}) SELECT * FROM {unnest} \
+                "INSERT INTO {name} ({list}) SELECT {values} FROM {unnest} AS u({all}) \
                  ON CONFLICT ({key}) DO UPDATE SET {sum} = {name}.{sum} + excluded.{sum}"
             )
         }
     }
 }
 
-fn unnest(columns: &[Column], numbered: bool) -> String {
+fn unnest(columns: &[Column], numbered: bool, first: usize) -> String {
     let kinds = columns
         .iter()
         .map(|c| c.kind)
         .chain(numbered.then_some(Kind::Int));
-    let arrays = (1..).zip(kinds).map(|(n, kind)| match kind {
+    let arrays = (first..).zip(kinds).map(|(n, kind)| match kind {
         Kind::Int => format!("${n}::bigint[]"),
         Kind::Text => format!("${n}::text[]"),
         Kind::Blob => format!("${n}::bytea[]"),
@@ -254,11 +301,22 @@ mod tests {
     #[test]
     fn statements_are_set_based() {
         assert_eq!(
-            generate(&SETTINGS, Verb::GuardUpdate),
+            generate(&[(&SETTINGS, Verb::GuardUpdate)], 0),
             "UPDATE settings SET value = u.value, version = u.version FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[]) \
              WITH ORDINALITY AS u(name, value, version, expected, ordinal) \
              WHERE settings.name = u.name AND settings.version = u.expected RETURNING u.ordinal"
         );
-        assert!(generate(&COUNTS, Verb::Add).ends_with("DO UPDATE SET n = counts.n + excluded.n"));
+        assert!(generate(&[(&COUNTS, Verb::Add)], 0).ends_with("DO UPDATE SET n = counts.n + excluded.n"));
+    }
+
+    #[test]
+    fn several_writes_go_as_one_statement_with_markers_in_a_row() {
+        assert_eq!(
+            generate(&[(&SETTINGS, Verb::GuardDelete), (&SETTINGS, Verb::Insert)], 1),
+            "WITH w0 AS (DELETE FROM settings USING UNNEST($1::text[]) WITH ORDINALITY AS u(name, ordinal) \
+             WHERE settings.name = u.name RETURNING u.ordinal), \
+             w1 AS (INSERT INTO settings (name, value, version) SELECT * FROM UNNEST($2::text[], $3::text[], $4::bigint[])) \
+             SELECT 1 / ((SELECT count(*) FROM w0) = $5::bigint)::int"
+        );
     }
 }

@@ -120,12 +120,20 @@ impl Writer {
     async fn commit(&mut self, mut batch: Vec<Work>) {
         batch.iter_mut().for_each(Work::start);
         let mut works: Vec<Option<Settled>> = batch.iter().map(|_| None).collect();
-        let mut segments = VecDeque::from([(0..batch.len()).collect::<Vec<usize>>()]);
-        let mut first = true;
+        // claims come after the changes, so that they see them
+        let (changes, claims): (Vec<usize>, Vec<usize>) =
+            (0..batch.len()).partition(|&item| matches!(batch[item], Work::Change(..)));
+        let mut segments: VecDeque<Vec<usize>> = VecDeque::new();
+        if !changes.is_empty() {
+            segments.push_back(changes);
+        }
+        segments.extend(claims.into_iter().map(|claim| vec![claim]));
+        let mut planned = segments.len();
         while let Some(segment) = segments.pop_front() {
-            if !std::mem::take(&mut first) {
+            if planned == 0 {
                 self.counters.rerun();
             }
+            planned = planned.saturating_sub(1);
             match self.segment(&batch, &segment).await {
                 Ok(step) => {
                     for (item, settled) in step.settled {
@@ -157,7 +165,16 @@ impl Writer {
         let (mut tries, mut reconnects) = (0_u32, 0);
         loop {
             let connection = self.link.get().await.map_err(Failed::All)?;
-            match batch::run(&connection, batch, segment, self.careful > 0).await {
+            let done = match (&batch[segment[0]], segment) {
+                (Work::Claim(claim, _), [item]) => {
+                    batch::claim(&connection, claim).await.map(|rows| batch::Step {
+                        settled: vec![(*item, rows)],
+                        rest: Vec::new(),
+                    })
+                }
+                _ => batch::run(&connection, batch, segment, self.careful > 0).await,
+            };
+            match done {
                 Ok(step) => {
                     self.careful = self.careful.saturating_sub(1);
                     if step.rest.is_empty() {

@@ -350,7 +350,10 @@ pub async fn a_broken_constraint_fails_its_change_set_alone(store: &dyn Store) {
         one_int(store, "SELECT COUNT(*) FROM order_numbers", vec![]).await,
         48
     );
-    assert_eq!(one_int(store, "SELECT n FROM counts", vec![]).await, 48);
+    assert_eq!(
+        one_int(store, "SELECT CAST(SUM(n) AS BIGINT) FROM counts", vec![]).await,
+        48
+    );
 }
 
 /// Two rows of one moment that clash in a unique constraint beside the key: one of them stands.
@@ -382,7 +385,12 @@ pub async fn additions_sum_up_under_concurrency(store: &dyn Store) {
             .add(&COUNTS, counter(if n % 2 == 0 { "b" } else { "c" }), -2)
     });
     commit_all(store, changes).await;
-    let rows = all(store, "SELECT what, n FROM counts ORDER BY what", vec![]).await;
+    let rows = all(
+        store,
+        "SELECT what, CAST(SUM(n) AS BIGINT) FROM counts GROUP BY what ORDER BY what",
+        vec![],
+    )
+    .await;
     let sums: Vec<_> = rows.iter().map(|row| row.int(1).unwrap()).collect();
     assert_eq!(sums, [299 * 300 / 2 + 300, -300, -300]);
 }

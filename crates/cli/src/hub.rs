@@ -96,7 +96,7 @@ impl Hub {
             store: settings.store.clone(),
             clock: settings.clock.clone(),
             entropy: entropy.clone(),
-            transport: settings.transport,
+            transport: Arc::new(kessai_http::Timed::new(settings.transport)),
             webhooks: Arc::new(HttpTransport::new(reach)?),
             providers: crate::providers::all(),
             vault: Vault::new(&settings.vault_keys, entropy),

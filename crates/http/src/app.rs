@@ -1,7 +1,7 @@
 //! What the handlers share, and what happens to every request on its way in and out.
 use crate::office::{Login, Office};
 use crate::problem::{Refused, no_such_method, no_such_path};
-use crate::{api, inbound, ops};
+use crate::{api, inbound, ops, timing};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method};
 use kessai_engine::{Engine, Problem};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
@@ -112,18 +112,11 @@ pub(crate) fn observed(router: Router<App>, app: App) -> Router {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a request takes is real time, whatever the hub's clock shows"
-)]
-fn stopwatch() -> Instant {
-    Instant::now()
-}
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Gives a request its id, span, log line and place in the metrics; answers panics; finishes what was begun.
 async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
-    let began = stopwatch();
+    let began = timing::stopwatch();
     let id = kessai_core::id::new_text(app.engine.now(), app.engine.entropy());
     let method = label(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
@@ -141,14 +134,14 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
     }
     let browser = api::BROWSER_PATHS.contains(&route);
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let mut response = if changes {
+    let (mut response, asked) = if changes {
         to_the_end(&app, request, next, span.clone()).await
     } else {
-        let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+        let answering = AssertUnwindSafe(timing::told(next.run(request))).catch_unwind();
         answering
             .instrument(span.clone())
             .await
-            .unwrap_or_else(|_| broken(&span))
+            .unwrap_or_else(|_| (broken(&span), Duration::ZERO))
     };
     if browser {
         api::allow_any_origin(response.headers_mut());
@@ -157,6 +150,9 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let took = began.elapsed();
+    if let Some(timing) = timing::header(took, asked) {
+        response.headers_mut().insert(SERVER_TIMING, timing);
+    }
     let status = response.status();
     count(route, method, status.as_u16(), took);
     let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -165,25 +161,25 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
 }
 
 /// Runs a command in a task of its own: a caller who hangs up does not cut it between asking a provider and writing down the answer.
-async fn to_the_end(app: &App, request: Request, next: Next, span: tracing::Span) -> Response {
+async fn to_the_end(app: &App, request: Request, next: Next, span: tracing::Span) -> (Response, Duration) {
     let Ok(place) = app.running.clone().try_acquire_owned() else {
-        return Refused(Problem::with(
+        let refused = Refused(Problem::with(
             "service_unavailable",
             "The server is busy. Nothing was done; try again.",
-        ))
-        .into_response();
+        ));
+        return (refused.into_response(), Duration::ZERO);
     };
     let command = async move {
-        let response = next.run(request).await;
+        let told = timing::told(next.run(request)).await;
         drop(place);
-        response
+        told
     };
     #[expect(
         clippy::disallowed_methods,
         reason = "a caller who hangs up must not cut a payment in the middle"
     )]
     let task = tokio::spawn(command.instrument(span.clone()));
-    task.await.unwrap_or_else(|_| broken(&span))
+    task.await.unwrap_or_else(|_| (broken(&span), Duration::ZERO))
 }
 
 fn broken(span: &tracing::Span) -> Response {

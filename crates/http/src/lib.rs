@@ -18,9 +18,11 @@ mod ops;
 mod problem;
 mod sandbox;
 mod shown;
+mod timing;
 
 pub use api::{BROWSER_PATHS, served};
 pub use app::{App, Limits, MetricsText, router};
 pub use openapi::openapi;
 pub use problem::{Refused, Reply};
 pub use sandbox::sandbox_router;
+pub use timing::Timed;

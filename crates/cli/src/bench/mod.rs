@@ -105,6 +105,9 @@ struct Run {
     p90_us: u64,
     p99_us: u64,
     p999_us: u64,
+    /// Without the time spent waiting for the provider, as the hub tells it.
+    own_p50_us: u64,
+    own_p99_us: u64,
     good: u64,
     bad: u64,
     hub_cpu_us_each: u64,
@@ -483,13 +486,15 @@ impl Bench {
             .map(|us| format!(", sandbox {us} us"))
             .unwrap_or_default();
         println!(
-            "{}: {}/s{ratio}; p50 {} p90 {} p99 {} p99.9 {} us; {} bad of {}; hub {} us CPU each{sandbox}; {} MiB",
+            "{}: {}/s{ratio}; p50 {} p90 {} p99 {} p99.9 {} us; without the provider p50 {} p99 {} us; {} bad of {}; hub {} us CPU each{sandbox}; {} MiB",
             run.what,
             run.per_second,
             run.p50_us,
             run.p90_us,
             run.p99_us,
             run.p999_us,
+            run.own_p50_us,
+            run.own_p99_us,
             run.bad,
             run.good + run.bad,
             run.hub_cpu_us_each,
@@ -541,6 +546,8 @@ fn describe(what: &str, load: &Load) -> Run {
         p90_us: at(0.9),
         p99_us: at(0.99),
         p999_us: at(0.999),
+        own_p50_us: load.overhead.value_at_quantile(0.5),
+        own_p99_us: load.overhead.value_at_quantile(0.99),
         good: load.good,
         bad: load.bad,
         troubles: load

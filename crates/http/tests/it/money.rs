@@ -1,5 +1,5 @@
 //! Money that does not go as it was asked to: lost replies, late facts, other people's payments.
-use crate::world::{GOOD_CARD, World};
+use crate::world::{GOOD_CARD, World, sale};
 use kessai_provider::transport::Method;
 use serde_json::{Value, json};
 
@@ -190,4 +190,20 @@ async fn a_lost_refund_is_not_settled_by_somebody_elses_payment() {
     world.advance(86_400).await;
     let now = world.get(&format!("/payments/{id}")).await.ok();
     assert_eq!(now.int("/amount_refunded"), 1_000, "{}", now.text);
+}
+
+#[tokio::test]
+async fn an_answer_says_how_long_a_provider_was_waited_for() {
+    let world = World::new().await;
+    let made = world.post("/payments", sale(GOOD_CARD)).await;
+    let read = world
+        .get(&format!("/payments/{}", made.body["id"].as_str().expect("an id")))
+        .await;
+    let timing = |seen: &crate::world::Seen| seen.headers["server-timing"].to_str().expect("text").to_owned();
+    assert!(
+        !timing(&made).ends_with("provider;dur=0.000"),
+        "{}",
+        timing(&made)
+    );
+    assert!(timing(&read).ends_with("provider;dur=0.000"), "{}", timing(&read));
 }

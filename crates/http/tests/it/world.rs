@@ -14,7 +14,7 @@ use kessai_engine::outbox::Deliver;
 use kessai_engine::settle::{Housekeeping, SettleAttempt, Unwind, WatchPayment};
 use kessai_engine::vault::Vault;
 use kessai_engine::{Engine, EngineSettings, KeyKind, Parts, Shop};
-use kessai_http::{App, Limits};
+use kessai_http::{App, Limits, Timed};
 use kessai_jobs::Runner;
 use kessai_provider::sandbox::{Answer, Ask, InProcess, Sandbox};
 use kessai_provider::transport::{Method, Reply, Request, Transport, TransportFault};
@@ -224,7 +224,7 @@ impl World {
             store: store.clone(),
             clock: clock.clone(),
             entropy: dice.clone(),
-            transport: gate.clone(),
+            transport: Arc::new(Timed::new(gate.clone())),
             webhooks: endpoints.clone(),
             providers: vec![Arc::new(Komoju)],
             vault: Vault::new(&[[7; 32]], dice),

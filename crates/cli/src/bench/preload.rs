@@ -20,6 +20,8 @@ const BATCH: u64 = 1_000;
 const AT_ONCE: usize = 4;
 /// The payments are spread over so many hours before now.
 const HOURS: i64 = 24 * 60;
+/// From how many places ids are taken.
+const SAMPLES: i64 = 20;
 /// Idempotency rows live for a day.
 const KEYS_HOURS: i64 = 24;
 
@@ -140,6 +142,40 @@ impl Life {
         }
         id
     }
+}
+
+/// Ids of a store that an earlier run filled, some thousands, spread over all; none when it holds fewer than `payments`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn filled_before(
+    store: &dyn Store,
+    shop: &str,
+    payments: u64,
+) -> anyhow::Result<Option<Vec<String>>> {
+    let counted = store
+        .query(
+            "SELECT CAST(COALESCE(SUM(n),0) AS BIGINT) FROM counts WHERE shop_id=$1 AND what='payments'".into(),
+            vec![shop.into()],
+        )
+        .await?;
+    let counted = counted.first().context("a sum")?.int(0)?;
+    if u64::try_from(counted).unwrap_or(0) < payments {
+        return Ok(None);
+    }
+    let mut ids = Vec::new();
+    for part in 0..SAMPLES {
+        let rows = store
+            .query(
+                "SELECT id FROM payments WHERE shop_id=$1 ORDER BY id LIMIT 1000 OFFSET $2".into(),
+                vec![shop.into(), (counted / SAMPLES * part).into()],
+            )
+            .await?;
+        for row in rows {
+            ids.push(row.text(0)?.into());
+        }
+    }
+    Ok(Some(ids))
 }
 
 /// Writes `payments` lives for a shop; some of their ids, evenly spread.

@@ -11,8 +11,6 @@ const PASSING: [&str; 3] = ["asked_for_s", "last", "notification"];
 const OURS: [&str; 4] = ["settled", "earlier", "again_at", "agreed_at"];
 /// How many earlier settlements are kept.
 const EARLIER_MOST: usize = 10;
-/// Who settled what settled itself.
-pub(crate) const BY_ITSELF: &str = "kessai";
 
 impl Engine {
     /// Notes a disagreement about a payment, once per kind. One that was settled is opened again when the books have agreed since, or
@@ -97,7 +95,7 @@ impl Engine {
         if open {
             body.insert(
                 "settled".into(),
-                json!({"by": BY_ITSELF, "note": "both books agree"}),
+                json!({"by": "kessai", "itself": true, "note": "both books agree"}),
             );
         }
         let expected = row.version;

@@ -212,6 +212,16 @@ impl Run {
         self.body.wish
     }
 
+    /// Whether somebody works on it, or will by himself: its job, or a command that has not been cut off.
+    pub fn is_under_way(&self, now: Timestamp) -> bool {
+        let alive = if self.body.wish.has_job() {
+            later(instant(self.row.updated_at), PATIENCE_S)
+        } else {
+            instant(self.body.held_until_us)
+        };
+        self.status == RunStatus::Running && alive > now
+    }
+
     /// When it began.
     pub fn started_at(&self) -> Timestamp {
         instant(self.row.started_at)
@@ -246,6 +256,11 @@ impl Run {
     /// Why it got no further, when it was held up.
     pub fn trouble(&self) -> Option<&str> {
         self.body.trouble.as_deref()
+    }
+
+    /// Whether the provider did not answer when it was asked last.
+    pub fn is_held_up(&self) -> bool {
+        self.body.tries > 0
     }
 
     /// Some of the payments about which the provider gave no usable answer.
@@ -455,12 +470,9 @@ impl Engine {
         let since = self.settings.reconcile.since(now);
         let mut begun = 0;
         for provider in shop.accounts.keys() {
-            let last = repo::reconciliations(self.store.as_ref(), &shop.id, provider, 1).await?;
-            let under_way = |row: &ReconciliationRow| {
-                row.status.as_ref() == RunStatus::Running.as_str()
-                    && later(instant(row.updated_at), PATIENCE_S) > now
-            };
-            if last.first().is_some_and(under_way) {
+            let last = repo::reconciliations(self.store.as_ref(), &shop.id, provider, 5).await?;
+            let last = last.into_iter().map(Run::read).collect::<Result<Vec<_>, _>>()?;
+            if last.iter().any(|run| run.is_under_way(now)) {
                 continue;
             }
             let id = id::new_text(now, self.entropy.as_ref());

@@ -28,6 +28,8 @@ const PATIENCE_S: i64 = 12 * 3_600;
 const HELD_S: i64 = 300;
 /// The waits before a provider that did not answer is asked again, in seconds; the last repeats.
 const WAITS_S: [i64; 4] = [300, 900, 1_800, 3_600];
+/// How often a few payments that nobody answers for are asked about before they are passed by.
+const TRIES_MOST: u32 = 3;
 /// How many payments that could not be compared are named.
 const NAMED_MOST: usize = 20;
 /// How long runs are kept, in seconds.
@@ -586,20 +588,20 @@ impl Engine {
             .into_iter()
             .map(|compared| match compared {
                 Ok(compared) => Ok(compared),
-                // The store, or too much at once: neither says anything about the payment.
-                Err(problem) if problem.status() >= 500 => Err(problem),
+                // The store does not answer, which says nothing about the payment.
+                Err(problem) if problem.status() == 503 => Err(problem),
                 Err(problem) => Ok(Compared::Unreadable(problem.message.into_owned())),
             })
             .collect::<Result<Vec<_>, Problem>>()?;
-        let silent = |compared: &Compared| matches!(compared, Compared::NoAnswer(_));
-        if !compared.is_empty() && compared.iter().all(silent) {
-            let Some(Compared::NoAnswer(why)) = compared.into_iter().next() else {
-                unreachable!("all of them are")
-            };
+        if let Some(why) = silence(&compared) {
             run.body.tries += 1;
-            run.body.trouble = Some(why.clone());
-            let kept = self.keep_run(run, false).await?;
-            return Ok(if kept { Went::Stopped(why) } else { Went::Taken });
+            // Where fewer are on the table than fit on it, it may be they that the provider cannot answer for: they must not stand in the
+            // way of all others for ever.
+            if run.body.tries <= TRIES_MOST || page.len() >= few.max(3) {
+                run.body.trouble = Some(why.clone());
+                let kept = self.keep_run(run, false).await?;
+                return Ok(if kept { Went::Stopped(why) } else { Went::Taken });
+            }
         }
         let outcomes: Vec<&'static str> = page
             .iter()
@@ -707,6 +709,18 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Why, when the provider answered for none of them.
+fn silence(compared: &[Compared]) -> Option<String> {
+    let mut first = None;
+    for compared in compared {
+        match compared {
+            Compared::NoAnswer(why) => first.get_or_insert_with(|| why.clone()),
+            _ => return None,
+        };
+    }
+    first
 }
 
 #[cfg(test)]

@@ -20,7 +20,14 @@ type Environment = Vec<(&'static str, String)>;
 /// The sandbox in a process of its own, which sends no notifications: nobody tells the hub anything.
 fn sandbox(folder: &Path, port: u16) -> (Running, Value) {
     let mut child = kessai(folder, &[])
-        .args(["sandbox", "--data", "sandbox", "--listen"])
+        .args([
+            "sandbox",
+            "--data",
+            "sandbox",
+            "--secret-key",
+            "sk_test_books",
+            "--listen",
+        ])
         .arg(format!("127.0.0.1:{port}"))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

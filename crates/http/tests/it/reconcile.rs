@@ -380,6 +380,29 @@ async fn a_provider_that_is_down_holds_the_run_up_and_nothing_is_made_of_it() {
 }
 
 #[tokio::test]
+async fn a_payment_nobody_answers_for_is_passed_by_and_holds_up_no_other() {
+    let world = quiet().await;
+    made(&world, authorization()).await;
+    world.advance(30 * DAY).await;
+    let recent = made(&world, sale(GOOD_CARD)).await;
+    // The old one is asked about first, alone: it is still authorized.
+    world.fault(json!({"operation": "payments.show", "kind": "status", "code": 500, "remaining": 4}));
+    world
+        .engine
+        .reconcile_for_clerk(&*world.shop().await)
+        .await
+        .unwrap();
+    world.advance(600).await;
+    let run = last(&world).await;
+    assert_eq!((run.status(), run.seen()), (RunStatus::Running, 0));
+    world.advance(3 * 3_600).await;
+    let run = last(&world).await;
+    assert_eq!(run.status(), RunStatus::Partial);
+    assert_eq!((run.found().unanswered, run.found().agreed), (1, 1), "{run:?}");
+    assert!(!run.unanswered().contains(&recent.into()));
+}
+
+#[tokio::test]
 async fn an_answer_that_makes_no_sense_is_passed_by_and_named() {
     let world = quiet().await;
     let ids = [

@@ -37,24 +37,24 @@ impl Slice {
 
     /// `$1` shop, `$2` provider, `$3` and `$4` the span's first id and the id it ends before, `$5` cursor, `$6` how many.
     /// Cursor and payment.
-    const fn sql(self) -> &'static str {
+    pub const fn sql(self) -> &'static str {
         match self {
+            // Said as a span of the index on status and id, or SQLite takes the way over every payment of the shop.
             Self::Pending => {
-                "SELECT id,id AS payment FROM payments WHERE shop_id=$1 AND status='pending' AND provider=$2 AND id<$3 AND id<$4 \
-                 AND id>$5 ORDER BY id LIMIT $6"
+                "SELECT id,id AS payment FROM payments WHERE shop_id=$1 AND (status,id)>('pending',$5) AND (status,id)<('pending',$3) \
+                 AND provider=$2 AND $4<>'' ORDER BY status,id LIMIT $6"
             }
             Self::Authorized => {
-                "SELECT id,id AS payment FROM payments WHERE shop_id=$1 AND status='authorized' AND provider=$2 AND id<$3 \
-                 AND id<$4 AND id>$5 ORDER BY id LIMIT $6"
+                "SELECT id,id AS payment FROM payments WHERE shop_id=$1 AND (status,id)>('authorized',$5) \
+                 AND (status,id)<('authorized',$3) AND provider=$2 AND $4<>'' ORDER BY status,id LIMIT $6"
             }
-            // The index is partial: its own words must stand in the question, or SQLite passes it by.
+            // The index of open attempts is partial: its own words must stand in the question. What it finds is few, and taken first.
             Self::Unsettled => {
-                "SELECT DISTINCT a.payment_id AS id,a.payment_id AS payment FROM attempts a \
-                 JOIN payments p ON p.shop_id=a.shop_id AND p.id=a.payment_id \
-                 WHERE a.shop_id=$1 AND a.status IN ('intended', 'unknown', 'pending') AND a.status<>'pending' AND p.provider=$2 \
-                 AND a.payment_id<$3 AND a.payment_id>$5 AND p.status NOT IN ('pending','authorized') \
-                 AND NOT EXISTS (SELECT 1 FROM events e WHERE e.shop_id=$1 AND e.subject_id=a.payment_id AND e.id>=$3 AND e.id<$4) \
-                 ORDER BY a.payment_id LIMIT $6"
+                "SELECT DISTINCT a.payment_id AS id,a.payment_id AS payment FROM (SELECT payment_id FROM attempts WHERE shop_id=$1 \
+                 AND status IN ('intended', 'unknown', 'pending') AND status<>'pending' LIMIT 1000000) AS a \
+                 JOIN payments p ON p.shop_id=$1 AND p.id=a.payment_id WHERE p.provider=$2 AND a.payment_id<$3 AND a.payment_id>$5 \
+                 AND $4<>'' AND p.status NOT IN ('pending','authorized') AND COALESCE((SELECT e.id FROM events e WHERE e.shop_id=$1 \
+                 AND e.subject_id=a.payment_id ORDER BY e.seq DESC LIMIT 1),'')<$3 ORDER BY a.payment_id LIMIT $6"
             }
             // A payment's first event in the span stands for it: the one before it, when there is one, came earlier.
             Self::Changed => {

@@ -27,29 +27,31 @@ const SHOWN_MOST: i64 = 50;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 What happens
-  Every payment that is open, and every one that was made or changed in the last days, is asked about at its
-  provider. What the provider knows and the hub does not is taken in, as a notification would have been: the
-  shop's webhooks follow. What does not fit is written down as a discrepancy, once, for a person. Nothing is
-  charged, captured or refunded by it; only what is closed here and still open there is given up there.
+  Every payment that is open, and every one that was made or changed in the last days, is
+  asked about at its provider. What the provider knows and the hub does not is taken in, as a
+  notification would have been: the shop's webhooks follow. What does not fit is written down
+  as a discrepancy, once, for a person. Nothing is charged or captured by it. What should not
+  be there, the hub gives up at the provider, as it always does: it cancels what is closed
+  here, and refunds a charge of a wrong amount.
 
-  It works on the database of the configuration, in this process, and may run while the hub runs. The hub does
-  the same by itself once a day ([reconcile] in kessai.toml).
+  It works on the database of the configuration, in this process, and may run while the hub
+  runs. The hub does the same by itself once a day ([reconcile] in kessai.toml).
 
 When it is cut off
-  Where it stood is in the database. The same command goes on from there, from five minutes later on; sooner,
-  or with another --since, it begins anew. When a provider does not answer, it says so and stops: run it again
-  later.
+  Where it stood is in the database. The same command goes on from there, from five minutes
+  later on; sooner, or with another --since, it begins anew. When a provider does not answer,
+  it says so and stops: run it again later.
 
 Exit codes
   0  everything was compared, and nothing is open
   1  it could not begin: configuration, keys or database
   3  discrepancies are open: see the office (/shop/discrepancies) and
      docs/operations/unknown-and-discrepancies.md for what each needs
-  4  some payments could not be compared; of the others, some may be in open discrepancies, too
+  4  some payments could not be compared, whether or not discrepancies are open
 
 Examples
-  kessai reconcile                                all shops, the last days that the configuration says
-  kessai reconcile --since 30d --shop 1k2j...     one shop, a month
+  kessai reconcile                             all shops, as many days as the configuration says
+  kessai reconcile --since 30d --shop 1k2j     one shop, a month
   kessai reconcile --since 2026-11-01 --json | jq '.open_discrepancies[].payment'")]
 pub struct ReconcileArgs {
     /// Only this shop, by its id as `kessai shop list` shows it.

@@ -261,9 +261,10 @@ fn the_help_says_how_it_ends_and_what_it_never_does() {
     for text in [
         "Exit codes",
         "3  discrepancies are open",
-        "Nothing is\n  charged",
+        "Nothing is charged or captured by it.",
         "--since",
     ] {
         assert!(help.contains(text), "{text}: {help}");
     }
+    assert!(help.lines().all(|line| line.len() <= 100), "it fits a terminal");
 }

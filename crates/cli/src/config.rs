@@ -1,6 +1,8 @@
 //! `kessai.toml`: parsed once into plain values. Unknown keys are refused; the environment overrides single keys.
 use crate::observe::LogFormat;
 use anyhow::Context as _;
+use kessai_engine::EngineSettings;
+use kessai_engine::reconcile::ReconcileSettings;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ pub struct Config {
     pub vault: Vault,
     /// How providers are called.
     pub providers: Providers,
+    /// When our books are compared with the providers'.
+    pub reconcile: Reconcile,
     /// How webhooks are sent.
     pub webhooks: Webhooks,
     /// Who may open a back office.
@@ -64,6 +68,39 @@ pub struct Providers {
     pub timeout_ms: u64,
     /// How long an absent trace must last.
     pub absence_s: i64,
+}
+
+/// `[reconcile]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconcile {
+    /// When, as `04:30` in Japan; empty for never.
+    pub daily_at: String,
+    /// How many days back a payment counts as recent.
+    pub days: u32,
+    /// How many payments are asked about side by side.
+    pub at_once: usize,
+}
+
+impl Reconcile {
+    fn settings(&self) -> anyhow::Result<ReconcileSettings> {
+        let time = |text: &str| {
+            let (hours, minutes) = text.split_once(':')?;
+            let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+            ((0..24).contains(&hours) && (0..60).contains(&minutes)).then_some(hours * 3_600 + minutes * 60)
+        };
+        let daily_at_s = match self.daily_at.as_str() {
+            "" => None,
+            text => Some(time(text).context("reconcile.daily_at: a time in Japan as 04:30, or empty")?),
+        };
+        anyhow::ensure!((1..=366).contains(&self.days), "reconcile.days: 1 to 366");
+        anyhow::ensure!((1..=64).contains(&self.at_once), "reconcile.at_once: 1 to 64");
+        Ok(ReconcileSettings {
+            daily_at_s,
+            days: self.days,
+            at_once: self.at_once,
+        })
+    }
 }
 
 /// `[webhooks]`
@@ -178,7 +215,22 @@ impl Config {
             (1_000..=60_000).contains(&config.webhooks.timeout_ms),
             "webhooks.timeout_ms: 1000 to 60000"
         );
+        config.reconcile.settings()?;
         Ok(config)
+    }
+
+    /// What the engine is told.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn engine(&self) -> anyhow::Result<EngineSettings> {
+        Ok(EngineSettings {
+            public_url: self.public_url().into(),
+            provider_timeout_ms: self.providers.timeout_ms,
+            webhook_timeout_ms: self.webhooks.timeout_ms,
+            absence_s: self.providers.absence_s,
+            reconcile: self.reconcile.settings()?,
+        })
     }
 
     /// Where the hub is reached, without a trailing slash.
@@ -208,6 +260,21 @@ mod tests {
         assert!(Config::load(Some(&path), none()).is_err());
         let typo = [("KESSAI_SERVER__LISTN".to_owned(), "x".to_owned())];
         assert!(Config::load(None, typo.into_iter()).is_err());
+    }
+
+    #[test]
+    fn the_time_of_the_daily_reconciliation_is_a_time_or_empty() {
+        let at = |text: &str| {
+            let set = [("KESSAI_RECONCILE__DAILY_AT".to_owned(), text.to_owned())];
+            Config::load(None, set.into_iter())
+                .and_then(|config| config.engine())
+                .map(|engine| engine.reconcile.daily_at_s)
+        };
+        assert_eq!(at("00:05").unwrap(), Some(300));
+        assert_eq!(at("").unwrap(), None);
+        for wrong in ["24:00", "4", "04:60", "soon"] {
+            assert!(at(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

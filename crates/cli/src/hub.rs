@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use kessai_core::{Clock, Entropy};
 use kessai_engine::inbox::ProcessNotification;
 use kessai_engine::outbox::Deliver;
+use kessai_engine::reconcile::{Reconcile, ReconcileDaily};
 use kessai_engine::settle::{Housekeeping, SettleAttempt, SweepAttempts, Unwind, WatchPayment};
 use kessai_engine::vault::Vault;
 use kessai_engine::{Engine, EngineSettings, Parts};
@@ -120,6 +121,8 @@ impl Hub {
             .with::<ProcessNotification>()
             .with::<Housekeeping>()
             .with::<SweepAttempts>()
+            .with::<ReconcileDaily>()
+            .with::<Reconcile>()
     }
 
     /// Runs jobs until `stop` says so. The handle ends when what was begun is done.
@@ -190,6 +193,8 @@ async fn measure(store: &dyn Store, now: i64) -> Result<(), kessai_store::StoreE
     metrics::gauge!("kessai_oldest_unsettled_attempt_age_seconds").set(age(now, since));
     metrics::gauge!("kessai_open_discrepancies").set(count(repo::discrepancies_everywhere(store).await?));
     metrics::gauge!("kessai_dead_webhooks").set(count(repo::dead_everywhere(store).await?));
+    let compared = repo::last_reconciled_everywhere(store).await?;
+    metrics::gauge!("kessai_oldest_reconciliation_age_seconds").set(age(now, compared));
     let stats = store.stats();
     metrics::counter!("kessai_store_batches_total").absolute(stats.batches);
     metrics::counter!("kessai_store_changes_total").absolute(stats.changes);

@@ -9,6 +9,7 @@ mod listen;
 mod observe;
 mod providers;
 mod real;
+mod reconcile;
 mod sandbox;
 mod serve;
 mod shops;
@@ -48,6 +49,10 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Find out what is wrong with a configuration before a customer does.
     Doctor(doctor::DoctorArgs),
+    /// Compare every open or recent payment with its provider's books, settle what can be settled, and show the rest.
+    ///
+    /// Ends with 0 when everything agrees, 3 when discrepancies are open, 4 when something could not be compared.
+    Reconcile(reconcile::ReconcileArgs),
     /// Add and list shops and their keys.
     #[command(subcommand)]
     Shop(shops::ShopCommand),
@@ -89,7 +94,7 @@ fn main() -> std::process::ExitCode {
     let ended = runtime.block_on(run(cli));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     match ended {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("kessai: {error:#}");
             std::process::ExitCode::FAILURE
@@ -97,8 +102,8 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
+async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
+    let done = match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
@@ -111,6 +116,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Reconcile(args) => return reconcile::run(args).await,
         Command::Shop(command) => shops::run(command).await,
         Command::Listen(args) => listen::listen(args).await,
         Command::Trigger(args) => listen::trigger(args).await,
@@ -120,7 +126,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             println!("{}", kessai_http::openapi().to_pretty_json()?);
             Ok(())
         }
-    }
+    };
+    done.map(|()| std::process::ExitCode::SUCCESS)
 }
 
 /// The machine's time, for what is not part of a hub.

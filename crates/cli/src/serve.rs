@@ -3,7 +3,6 @@ use crate::config::Config;
 use crate::hub::{Database, Hub, HubSettings, vault_keys_for};
 use crate::real::{HttpTransport, Reach, SystemClock};
 use anyhow::Context as _;
-use kessai_engine::EngineSettings;
 use kessai_http::{App, Limits};
 use kessai_store::Migrate;
 use std::path::PathBuf;
@@ -48,12 +47,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         transport: Arc::new(HttpTransport::new(Reach::Anywhere)?),
         private_webhooks: config.webhooks.allow_private_addresses,
         vault_keys: vault_keys_for(store.as_ref(), &config.vault.key_file).await?,
-        engine: EngineSettings {
-            public_url: config.public_url().into(),
-            provider_timeout_ms: config.providers.timeout_ms,
-            webhook_timeout_ms: config.webhooks.timeout_ms,
-            absence_s: config.providers.absence_s,
-        },
+        engine: config.engine()?,
     })?;
     hub.queue_recurring().await?;
     let (stop, stopped) = watch::channel(false);

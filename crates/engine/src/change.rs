@@ -3,7 +3,7 @@ use crate::directory::Shop;
 use crate::idempotency::{self, Answer, Idempotency};
 use crate::model::{AttemptBody, Payment, Refund, Session};
 use crate::outbox::Deliver;
-use crate::settle::{SettleAttempt, WatchPayment};
+use crate::settle::{SettleAttempt, Unwind, WatchPayment};
 use crate::{Engine, later, wire};
 use jiff::Timestamp;
 use kessai_core::attempt::AttemptStatus;
@@ -12,7 +12,9 @@ use kessai_core::session::SessionStatus;
 use kessai_core::tax::Totals;
 use kessai_core::{EventId, Money, RefundId, event, ledger};
 use kessai_jobs::NewJob;
-use kessai_store::repo::{AttemptRow, DeliveryRow, EventRow, PaymentRow, PostingRow, SessionRow, micros};
+use kessai_store::repo::{
+    self, AttemptRow, DeliveryRow, EventRow, PaymentRow, PostingRow, SessionRow, micros,
+};
 use kessai_store::{ChangeSet, Commit, Guard, Op, StoreError, tables};
 
 /// The whole hour that an instant falls into, as counters count.
@@ -32,6 +34,7 @@ pub(crate) struct Draft<'a> {
     last_event: Option<(Box<str>, String)>,
     queued: bool,
     raised: Vec<(&'static str, serde_json::Value)>,
+    unwind: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -60,6 +63,7 @@ impl<'a> Draft<'a> {
             last_event: None,
             queued: false,
             raised: vec![],
+            unwind: false,
         }
     }
 
@@ -339,6 +343,9 @@ impl<'a> Draft<'a> {
                 .raise(&self.shop.id, self.payment.id.as_str(), kind, &what)
                 .await?;
         }
+        if self.unwind {
+            self.queue_unwind().await?;
+        }
         let own_guards = self.change.guards.len();
         let status = self.payment.status();
         self.watch(status);
@@ -436,6 +443,28 @@ impl<'a> Draft<'a> {
             }
             Some(_) => {}
         }
+    }
+
+    /// Has what is not ours given up at the provider.
+    pub(crate) fn unwind(&mut self) {
+        self.unwind = true;
+    }
+
+    /// One job is enough, however often the same is seen: it looks again by itself until there is nothing left to give up.
+    async fn queue_unwind(&mut self) -> Result<(), StoreError> {
+        let payment = &self.payment;
+        let span = (format!("{}u", payment.id), format!("{}v", payment.id));
+        let store = self.engine.store.as_ref();
+        if repo::job_stands(store, &self.shop.id, (&span.0, &span.1)).await? {
+            return Ok(());
+        }
+        let job = Unwind {
+            payment: payment.id.clone(),
+        };
+        let id = format!("{}{}", span.0, payment.version);
+        let now = self.now;
+        self.job(NewJob::new::<Engine, _>(&self.shop.id, id, now, &job));
+        Ok(())
     }
 
     /// Notes a disagreement, once per payment and kind, ahead of the change itself.

@@ -2,11 +2,9 @@
 //! notification, the watch, or a lost answer.
 use crate::change::Draft;
 use crate::model::{Payment, Purpose};
-use crate::settle::Unwind;
-use crate::{Engine, wire};
+use crate::wire;
 use kessai_core::Money;
 use kessai_core::payment::{Fact, Status, Suspicion};
-use kessai_jobs::NewJob;
 use kessai_provider::port::View;
 use serde_json::json;
 
@@ -72,11 +70,14 @@ impl Draft<'_> {
     /// A fresh view does not fit. Nothing of it is folded; a person sees it, and what can still be given up at the provider is.
     fn doubt(&mut self, suspicion: Suspicion, view: &View) {
         tracing::error!(payment = %self.payment.id, kind = suspicion.as_str(), "the provider's books differ from ours");
+        let refunded: i64 = view.refunds.iter().map(|(_, amount)| amount.minor()).sum();
         let what = json!({
             "ours": {"status": self.payment.status().as_str(), "total": self.payment.body.state.asked().minor(),
-                     "captured": self.payment.body.state.captured().minor(), "reference": self.payment.reference},
+                     "captured": self.payment.body.state.captured().minor(),
+                     "refunded": self.payment.body.state.refunded().minor(), "reference": self.payment.reference},
             "theirs": {"status": view.status.as_str(), "total": view.total.minor(),
-                       "captured": view.captured.map(Money::minor), "reference": view.reference, "number": view.key},
+                       "captured": view.captured.map(Money::minor), "refunded": refunded,
+                       "reference": view.reference, "number": view.key},
         });
         self.discrepancy(suspicion.as_str(), what);
         let unwound = match suspicion {
@@ -101,12 +102,7 @@ impl Draft<'_> {
             | Suspicion::ClosedAfterCapture => false,
         };
         if unwound {
-            let job = Unwind {
-                payment: self.payment.id.clone(),
-            };
-            let id = format!("{}u{}", self.payment.id, self.payment.version);
-            let now = self.now();
-            self.job(NewJob::new::<Engine, _>(&self.shop.id, id, now, &job));
+            self.unwind();
         }
     }
 }

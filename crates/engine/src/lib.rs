@@ -5,13 +5,15 @@
 //! 3. One commit records outcome, new state, event, deliveries, ledger postings and the answer to the idempotency key.
 //!
 //! Look into [`payments`] for how a payment is made, [`operate`] for capture, cancel and refund, [`settle`] for what becomes of
-//! unknown outcomes, [`inbox`] and [`outbox`] for notifications in and webhooks out.
+//! unknown outcomes, [`reconcile`] for how our books are compared with the providers', [`inbox`] and [`outbox`] for notifications in and webhooks out.
 #![deny(clippy::float_arithmetic)]
 
 mod change;
+mod compare;
 pub mod customers;
 pub mod details;
 pub mod directory;
+mod discrepancy;
 mod fold;
 pub mod idempotency;
 pub mod inbox;
@@ -23,6 +25,7 @@ pub mod operate;
 pub mod outbox;
 pub mod payments;
 pub mod problem;
+pub mod reconcile;
 pub mod sessions;
 pub mod settle;
 pub mod timeline;
@@ -56,6 +59,8 @@ pub struct EngineSettings {
     /// How long an absent trace at the provider must last before an unanswered request counts as never arrived, in seconds.
     /// Longer than any time-out on the way.
     pub absence_s: i64,
+    /// When and how payments are compared with their providers' books.
+    pub reconcile: reconcile::ReconcileSettings,
 }
 
 impl Default for EngineSettings {
@@ -65,6 +70,7 @@ impl Default for EngineSettings {
             provider_timeout_ms: 30_000,
             webhook_timeout_ms: 10_000,
             absence_s: 600,
+            reconcile: reconcile::ReconcileSettings::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::model::{AttemptBody, Payment, Purpose, Session, attempt_body};
 use crate::operate::{Act, Operating, send};
 use crate::payments::payment_answer;
 use crate::problem::Problem;
+use crate::reconcile::ReconcileDaily;
 use crate::sessions::pay_answer;
 use crate::{Engine, Halt, later};
 use async_trait::async_trait;
@@ -13,11 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::payment::{Fact, InFlight, Operation, Status, Suspicion};
 use kessai_core::tax::Totals;
-use kessai_core::{DiscrepancyId, Money, PaymentId};
+use kessai_core::{Money, PaymentId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease, NewJob};
-use kessai_provider::port::{Outcome, View};
+use kessai_provider::port::{InquiryError, Outcome, View};
 use kessai_store::Guard;
-use kessai_store::repo::{self, AttemptRow, DiscrepancyRow, instant, micros};
+use kessai_store::repo::{self, AttemptRow, instant, micros};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -79,7 +80,7 @@ pub(crate) fn next_look(payment: &Payment, looks: u32, now: Timestamp) -> Timest
     }
 }
 
-enum Settled {
+pub(crate) enum Settled {
     /// The end is known and written down.
     Yes,
     /// Ask again: why, and since when the attempt has been open.
@@ -194,11 +195,13 @@ fn retry(problem: Problem) -> JobError {
 
 impl Engine {
     /// The jobs that run for ever, one of each in a store: whoever queues them first has.
-    pub fn recurring_jobs(&self) -> [NewJob; 2] {
+    pub fn recurring_jobs(&self) -> [NewJob; 3] {
         let now = self.now();
+        let next = self.settings.reconcile.next_run(now);
         [
             NewJob::new::<Self, _>("hub", "housekeeping", now, &Housekeeping {}),
             NewJob::new::<Self, _>("hub", "sweep", now, &SweepAttempts {}),
+            NewJob::new::<Self, _>("hub", "reconcile", next, &ReconcileDaily {}),
         ]
     }
 
@@ -284,43 +287,53 @@ impl Engine {
                 }
                 return Ok(payment);
             };
-            if let Some(payment) = self.fold_view(shop, payment, &view).await? {
+            if let Some((payment, _)) = self.fold_view(shop, payment, &view).await? {
                 return Ok(payment);
             }
         }
         Err(Problem::with("conflict", "The payment is changing too fast."))
     }
 
-    /// Folds a fresh view into a payment without an open attempt. `None`: it changed meanwhile.
-    async fn fold_view(
+    /// Folds a fresh view into a payment without an open attempt, and tells what did not fit. `None`: it changed meanwhile.
+    pub(crate) async fn fold_view(
         &self,
         shop: &Shop,
         payment: Payment,
         view: &View,
-    ) -> Result<Option<Payment>, Problem> {
+    ) -> Result<Option<(Payment, Option<Suspicion>)>, Problem> {
         let before = payment.clone();
         let session = self.session_of(&payment).await?;
         let mut draft = Draft::of(self, shop, payment, session);
         let suspicion = draft.take(view, Purpose::Usual, None);
         if suspicion.is_none() && draft.payment == before {
-            return Ok(Some(before));
+            return Ok(Some((before, None)));
         }
         match draft.commit().await? {
-            Committed::Done(payment, _) => Ok(Some(*payment)),
+            Committed::Done(payment, _) => Ok(Some((*payment, suspicion))),
             Committed::Refused(_) | Committed::Stale => Ok(None),
         }
     }
 
     /// What the provider believes of a payment.
     pub(crate) async fn inquire(&self, shop: &Shop, payment: &Payment) -> Result<Option<View>, Problem> {
-        let (provider, account) = self.serving(shop, payment)?;
-        let call = self.call(account, payment.key(payment.body.attempts.max(1)));
-        provider.inquire(&call, &payment.handle()).await.map_err(|error| {
-            tracing::warn!(payment = %payment.id, %error, "an inquiry brought nothing");
+        self.serving(shop, payment)?;
+        self.ask(shop, payment).await.map_err(|_| {
             Problem::with(
                 "gateway_timeout",
                 "The provider did not answer the inquiry. No money was moved by it.",
             )
+        })
+    }
+
+    /// The same, with the reason when it told us nothing.
+    pub(crate) async fn ask(&self, shop: &Shop, payment: &Payment) -> Result<Option<View>, InquiryError> {
+        let (provider, account) = self
+            .serving(shop, payment)
+            .map_err(|problem| InquiryError::Refused(problem.message.into_owned()))?;
+        let call = self.call(account, payment.key(payment.body.attempts.max(1)));
+        let asked = provider.inquire(&call, &payment.handle()).await;
+        asked.inspect_err(|error| {
+            tracing::warn!(payment = %payment.id, %error, "an inquiry brought nothing");
         })
     }
 
@@ -329,7 +342,7 @@ impl Engine {
         self.settle_in_turn(shop, id, n).await
     }
 
-    async fn settle_in_turn(&self, shop: &Shop, id: &str, n: u32) -> Result<Settled, Problem> {
+    pub(crate) async fn settle_in_turn(&self, shop: &Shop, id: &str, n: u32) -> Result<Settled, Problem> {
         let payment = self.payment(shop, id).await?;
         let row = repo::attempt(self.store.as_ref(), &shop.id, id, i64::from(n))
             .await?
@@ -487,6 +500,15 @@ impl Engine {
         }
     }
 
+    /// Has a payment that is closed here given up at its provider, where it is not.
+    pub(crate) async fn give_up_there(&self, shop: &Shop, payment: Payment) -> Result<(), Problem> {
+        let mut draft = Draft::of(self, shop, payment, None);
+        draft.unwind();
+        // Refused: it has just changed, and the next comparison sees what is so by then.
+        let _ = draft.commit().await?;
+        Ok(())
+    }
+
     /// Cancels or refunds at the provider what should not be there. The same three steps as for every operation, but the payment
     /// stays as it is: its end was written down when the doubt arose.
     async fn unwind(&self, shop: &Shop, id: &str, tries: u32) -> Result<Done, Problem> {
@@ -590,39 +612,6 @@ impl Engine {
             Err(Halt::KeyTaken) => {}
         }
         self.payment(shop, id).await
-    }
-
-    /// Notes a disagreement about a payment, once per kind.
-    pub(crate) async fn raise(
-        &self,
-        shop: &str,
-        payment: &str,
-        kind: &str,
-        what: &serde_json::Value,
-    ) -> Result<(), kessai_store::StoreError> {
-        let now = self.now();
-        let row = DiscrepancyRow {
-            shop_id: shop.into(),
-            payment_id: payment.into(),
-            kind: kind.into(),
-            id: DiscrepancyId::new(now, self.entropy.as_ref()).as_str().into(),
-            status: "open".into(),
-            created_at: micros(now),
-            settled_at: None,
-            version: 1,
-            body: what.to_string().into(),
-        };
-        let guards = vec![Guard::Insert(DiscrepancyRow::TABLE, row.into_values())];
-        // Refused: it is known.
-        if self
-            .store
-            .commit(kessai_store::ChangeSet { guards, ops: vec![] })
-            .await?
-            .is_done()
-        {
-            metrics::counter!("kessai_discrepancies_total", "kind" => kind.to_owned()).increment(1);
-        }
-        Ok(())
     }
 }
 

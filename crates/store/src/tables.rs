@@ -314,6 +314,19 @@ table! {
     version int,
 }
 
+table! {
+    /// Runs that compare a shop's payments with one provider's books.
+    RECONCILIATIONS = "reconciliations", key 3, version "version", unique false;
+    shop_id text,
+    provider text,
+    id text,
+    status text,
+    started_at int,
+    updated_at int,
+    version int,
+    body text,
+}
+
 /// All of them, in the order of the migrations (for checks, and for moving a database from one store to the other).
 pub static ALL: &[&Table] = &[
     &SHOPS,
@@ -336,4 +349,5 @@ pub static ALL: &[&Table] = &[
     &ACTS,
     &COUNTS,
     &SETTINGS,
+    &RECONCILIATIONS,
 ];

@@ -3,5 +3,6 @@ mod compat;
 mod demo;
 mod kill;
 mod races;
+mod reconcile;
 mod serve;
 mod world;

@@ -1,9 +1,9 @@
 //! `kessai serve` as an operator runs it: sandbox, hub and tools each a process of its own.
-use crate::world::{Api, Endpoint, until};
+use crate::world::{Api, Endpoint, free_port, kessai, ready, until};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 /// A process that is ended with the test.
 struct Running(Child);
@@ -13,22 +13,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-fn kessai(folder: &Path, environment: &[(&str, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kessai"));
-    command
-        .current_dir(folder)
-        .envs(environment.iter().map(|(name, value)| (*name, value)));
-    command
 }
 
 async fn serve(folder: &Path, environment: &[(&str, String)], port: u16) -> (Running, String) {
@@ -43,16 +27,7 @@ async fn serve(folder: &Path, environment: &[(&str, String)], port: u16) -> (Run
             .spawn()
             .unwrap(),
     );
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let ready = format!("{url}/readyz");
-    until("the hub to be ready", || async {
-        client
-            .get(&ready)
-            .send()
-            .await
-            .is_ok_and(|reply| reply.status().is_success())
-    })
-    .await;
+    ready(&url).await;
     (running, url)
 }
 

@@ -161,6 +161,35 @@ impl Api {
     }
 }
 
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
+        .port()
+}
+
+/// `kessai` in a folder, with an environment.
+pub fn kessai(folder: &Path, environment: &[(&str, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kessai"));
+    command
+        .current_dir(folder)
+        .envs(environment.iter().map(|(name, value)| (*name, value)));
+    command
+}
+
+/// Waits until a hub answers that it is ready.
+pub async fn ready(url: &str) {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let ready = format!("{url}/readyz");
+    until("the hub to be ready", || async {
+        let reply = client.get(&ready).send().await;
+        reply.is_ok_and(|reply| reply.status().is_success())
+    })
+    .await;
+}
+
 /// Waits until `done` says so; fails after [`PATIENCE`], saying what was waited for.
 #[expect(
     clippy::disallowed_methods,

@@ -51,6 +51,7 @@ pub(crate) fn router() -> Router<App> {
         ("/shop/deliveries/replay", post(deliveries::replay_span)),
         ("/shop/deliveries/{id}/replay", post(deliveries::replay_one)),
         ("/shop/discrepancies", get(discrepancies::show)),
+        ("/shop/discrepancies/reconcile", post(discrepancies::reconcile)),
         ("/shop/discrepancies/{id}/settle", post(discrepancies::settle)),
     ];
     let add = |router: Router<App>, (path, methods): (&str, MethodRouter<App>)| {

@@ -1,5 +1,5 @@
 //! A payment's story as moments, newest first.
-use super::discrepancies::{books, settlement};
+use super::discrepancies::{books, settled_itself, settlement};
 use super::rows;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -335,8 +335,13 @@ impl Teller<'_> {
                 ..found
             });
             if let Some(at) = row.settled_at {
-                let (by, note) = settlement(&body).unwrap_or_default();
-                let settled = plain(instant(at), Who::Clerk(by), Happening::DiscrepancySettled);
+                let (who, note) = if settled_itself(&body) {
+                    (Who::Hub, self.locale.t("discrepancy-agreed"))
+                } else {
+                    let (by, note) = settlement(&body).unwrap_or_default();
+                    (Who::Clerk(by), note)
+                };
+                let settled = plain(instant(at), who, Happening::DiscrepancySettled);
                 self.add(Moment {
                     detail: Some(note),
                     ..settled

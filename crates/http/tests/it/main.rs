@@ -12,6 +12,7 @@ mod money;
 mod noise;
 mod office;
 mod races;
+mod reconcile;
 mod sandbox;
 mod shops;
 mod webhooks;

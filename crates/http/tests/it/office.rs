@@ -3,6 +3,7 @@ use crate::world::{GOOD_CARD, OTHER_KEY, Seen, World, authorization, konbini, sa
 use axum::body::Body;
 use kessai_core::Secret;
 use kessai_http::office::Login;
+use kessai_provider::transport::Method;
 use kessai_store::repo;
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -685,8 +686,8 @@ async fn a_discrepancy_is_seen_and_settled_with_a_note() {
             .text
             .contains("/shop/discrepancies\"")
     );
-    let at = page.text.find("/shop/discrepancies/").unwrap();
-    let settle = page.text[at..].split('"').next().unwrap().to_owned();
+    let end = page.text.find("/settle\"").unwrap() + "/settle".len();
+    let settle = page.text[..end].rsplit('"').next().unwrap().to_owned();
     let csrf = hidden(&page, "csrf");
     assert!(
         location(&clerk.post(&settle, &[("csrf", &csrf), ("note", " ")]).await).contains("notice-refused")
@@ -696,6 +697,8 @@ async fn a_discrepancy_is_seen_and_settled_with_a_note() {
         .await;
     assert!(location(&seen).contains("notice-settled"));
     let page = clerk.get("/shop/discrepancies").await.ok();
+    assert!(!page.text.contains("/settle\"") && !page.text.contains("確認しました"));
+    let page = clerk.get("/shop/discrepancies?state=settled").await.ok();
     assert!(page.text.contains("確認しました (clerk@shop.example)") && !page.text.contains("/settle\""));
     assert_eq!(
         clerk
@@ -704,6 +707,65 @@ async fn a_discrepancy_is_seen_and_settled_with_a_note() {
             .status,
         404
     );
+}
+
+#[tokio::test]
+async fn a_clerk_compares_the_books_and_reads_what_each_difference_needs() {
+    let mut clerk = Clerk::signed_in().await;
+    let page = clerk.get("/shop/discrepancies").await.ok();
+    assert!(page.text.contains("Nothing has been compared yet."));
+    clerk.world.control(Method::Post, "webhook", json!({}));
+    let (id, good) = (clerk.pay().await, clerk.pay().await);
+    let reference = clerk.world.payment(&id).await.reference.unwrap();
+    let edit = format!("payments/{reference}/edit");
+    clerk
+        .world
+        .control(Method::Post, &edit, json!({"status": "authorized"}));
+    clerk.world.advance(3_600).await;
+    let csrf = clerk.csrf().await;
+    let seen = clerk
+        .post("/shop/discrepancies/reconcile", &[("csrf", &csrf)])
+        .await;
+    assert!(location(&seen).contains("notice-reconciling."));
+    let seen = clerk
+        .post("/shop/discrepancies/reconcile", &[("csrf", &csrf)])
+        .await;
+    assert!(
+        location(&seen).contains("notice-reconciling-already."),
+        "one at a time"
+    );
+    let page = clerk.get("/shop/discrepancies").await.ok();
+    assert!(page.text.contains("Comparing: 0 of") && page.text.contains("Refresh"));
+    clerk.world.advance(1).await;
+    let page = clerk.get("/shop/discrepancies").await.ok();
+    for text in [
+        "Everything was compared.",
+        "The capture is missing at the provider",
+        "As it stands you will not be paid.",
+        &format!("/shop/payments/{id}\""),
+        "Compare now",
+    ] {
+        assert!(page.text.contains(text), "{text}: {}", page.text);
+    }
+    assert!(!page.text.contains(&good));
+
+    // The provider mends its books, and the next comparison settles it.
+    clerk
+        .world
+        .control(Method::Post, &edit, json!({"status": "captured"}));
+    clerk
+        .post("/shop/discrepancies/reconcile", &[("csrf", &csrf)])
+        .await;
+    clerk.world.advance(1).await;
+    let page = clerk.get("/shop/discrepancies?locale=ja").await.ok();
+    assert!(page.text.contains("不整合はありません。") && page.text.contains("自動で解決"));
+    let page = clerk
+        .get("/shop/discrepancies?state=settled&locale=en")
+        .await
+        .ok();
+    assert!(page.text.contains("Both records agree again"), "{}", page.text);
+    let page = clerk.get(&format!("/shop/payments/{id}")).await.ok();
+    assert!(page.text.contains("Both records agree again"));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use kessai_core::{Clock, Entropy, Secret};
 use kessai_engine::directory::{NewAccount, ShopSettings};
 use kessai_engine::inbox::ProcessNotification;
 use kessai_engine::outbox::Deliver;
+use kessai_engine::reconcile::{Reconcile, ReconcileDaily};
 use kessai_engine::settle::{Housekeeping, SettleAttempt, Unwind, WatchPayment};
 use kessai_engine::vault::Vault;
 use kessai_engine::{Engine, EngineSettings, KeyKind, Parts, Shop};
@@ -275,7 +276,9 @@ impl World {
             .with::<SettleAttempt>()
             .with::<WatchPayment>()
             .with::<Unwind>()
-            .with::<Housekeeping>();
+            .with::<Housekeeping>()
+            .with::<Reconcile>()
+            .with::<ReconcileDaily>();
         let app = App::new(engine.clone(), limits);
         let world = Self {
             router: kessai_http::router(app.clone()),

@@ -3,11 +3,13 @@ mod directory;
 mod office;
 mod payments;
 mod platform;
+mod reconcile;
 
 pub use directory::*;
 pub use office::*;
 pub use payments::*;
 pub use platform::*;
+pub use reconcile::*;
 
 use crate::{Row, StoreError, Value};
 use jiff::Timestamp;

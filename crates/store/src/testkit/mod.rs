@@ -1,6 +1,7 @@
 //! What both engines are held to, and a PostgreSQL for tests. Feature `testkit`.
 
 pub mod claims;
+pub mod compare;
 pub mod pg;
 pub mod rows;
 pub mod suite;

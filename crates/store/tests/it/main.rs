@@ -4,7 +4,7 @@ mod crash;
 mod postgres;
 mod sqlite;
 
-use kessai_store::testkit::{claims, pg, suite};
+use kessai_store::testkit::{claims, compare, pg, suite};
 use kessai_store::{Migrate, PgStore, SqliteSettings, SqliteStore, Store};
 
 macro_rules! behaviours {
@@ -68,4 +68,6 @@ behaviours!(
     claims::the_next_due_time_is_known,
     claims::claims_and_commits_share_batches,
     claims::a_claim_of_nothing_writes_nothing,
+    compare::open_and_recent_payments_are_walked_through_once,
+    compare::runs_come_newest_first,
 );

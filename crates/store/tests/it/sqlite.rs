@@ -1,9 +1,10 @@
 //! What only the embedded engine has.
 
+use kessai_store::repo::Slice;
 use kessai_store::tables::SETTINGS;
 use kessai_store::testkit::rows::{one_int, setting};
 use kessai_store::testkit::suite::{self, commit_all};
-use kessai_store::{ChangeSet, Migrate, SqliteSettings, SqliteStore, Store, StoreError};
+use kessai_store::{ChangeSet, Migrate, SqliteSettings, SqliteStore, Store, StoreError, Value};
 
 const COUNT: &str = "SELECT COUNT(*) FROM settings";
 
@@ -58,7 +59,7 @@ async fn versions_are_checked_on_opening() {
     let path = folder.path().join("k.db");
     let settings = SqliteSettings::new(&path);
     let missing = SqliteStore::open(&settings, Migrate::Refuse);
-    assert!(matches!(missing, Err(StoreError::Older { found: 0, known: 1 })));
+    assert!(matches!(missing, Err(StoreError::Older { found: 0, known: 2 })));
     assert!(!path.exists());
     // migrations twice, then only checked
     for migrate in [Migrate::Apply, Migrate::Apply, Migrate::Refuse] {
@@ -69,7 +70,7 @@ async fn versions_are_checked_on_opening() {
         .unwrap();
     for migrate in [Migrate::Apply, Migrate::Refuse] {
         let newer = SqliteStore::open(&settings, migrate);
-        assert!(matches!(newer, Err(StoreError::Newer { found: 999, known: 1 })));
+        assert!(matches!(newer, Err(StoreError::Newer { found: 999, known: 2 })));
     }
     raw.execute_batch(
         "DELETE FROM schema_migrations WHERE version = 999; UPDATE schema_migrations SET checksum = 0",
@@ -134,5 +135,32 @@ async fn a_full_queue_says_busy() {
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     suite::a_full_queue_says_busy(&store, async { other.execute_batch("COMMIT").unwrap() }).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_comparison_finds_open_payments_without_looking_at_all_the_others() {
+    let store = SqliteStore::open(&SqliteSettings::new(":memory:"), Migrate::Apply).unwrap();
+    for (slice, index) in [
+        (Slice::Pending, "payments_status"),
+        (Slice::Authorized, "payments_status"),
+        (Slice::Unsettled, "attempts_open"),
+        (
+            Slice::Changed,
+            "sqlite_autoindex_events_1 (shop_id=? AND id>? AND id<?)",
+        ),
+        (
+            Slice::Recent,
+            "sqlite_autoindex_payments_1 (shop_id=? AND id>? AND id<?)",
+        ),
+    ] {
+        let sql = format!("EXPLAIN QUERY PLAN {}", slice.sql());
+        let params = ["s", "p", "1", "2", ""].map(Value::from);
+        let params = params.into_iter().chain([Value::from(1)]).collect();
+        let plan = store.query(sql.into(), params).await.unwrap();
+        let plan: Vec<&str> = plan.iter().map(|row| row.text(3).unwrap()).collect();
+        let first = plan.iter().find(|step| step.starts_with("SEARCH")).unwrap();
+        assert!(first.contains(index), "{slice:?}: {plan:?}");
+    }
     store.close().await;
 }

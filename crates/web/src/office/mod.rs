@@ -14,7 +14,7 @@ mod today;
 pub use act::{Act, ConfirmAct};
 pub use deliveries::{Deliveries, DeliveryCounts, DeliveryFilter, DeliveryRow};
 pub use detail::{Acts, Customer, MoneyBox, PaymentDetail, Reference};
-pub use discrepancies::{Discrepancies, DiscrepancyRow};
+pub use discrepancies::{Discrepancies, DiscrepancyRow, RunRow, RunState, Settlement};
 pub use list::{Pager, PaymentFilter, PaymentList, PaymentRow};
 pub use login::Login;
 pub use timeline::{Exchange, Happening, Moment, Who};

@@ -9,6 +9,7 @@ use crate::{Engine, details, vault};
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::capability::Capability;
 use kessai_core::payment::{Command, InFlight, Operation, Refused, Status};
+use kessai_core::settle::answered;
 use kessai_core::tax::{Totals, auto_tax};
 use kessai_core::{Money, RefundRequestId};
 use kessai_provider::port::{Account, BankRefund, Call, Outcome, Provider, View};
@@ -154,44 +155,40 @@ impl Engine {
         key: Option<&Idempotency>,
     ) -> Result<Answer, Problem> {
         attempt.exchanges = call.take_exchanges();
-        let operation = row.operation.clone();
+        let (operating, operation) = (crate::settle::parse(&row.operation), row.operation.clone());
         for _ in 0..8 {
             let session = self.session_of(&payment).await?;
             let mut draft = Draft::of(self, shop, payment.clone(), session);
             let mut problem = None;
-            if !matches!(outcome, Outcome::Unknown(_)) {
+            let meaning = answered(operating, outcome.answer("bad_gateway"));
+            if meaning.status.is_settled() {
                 draft
                     .payment
                     .body
                     .state
                     .land(u32::try_from(row.n).expect("counted by us"));
             }
-            let status = match &outcome {
+            match &outcome {
                 Outcome::Succeeded(view) | Outcome::Pending(view) => {
                     let _ = draft.take(view, attempt.purpose, attempt.description.as_deref());
-                    AttemptStatus::Succeeded
                 }
                 Outcome::Declined(decline) => {
                     problem = Some(Problem::new(&decline.code));
                     attempt.note = Some(format!("{}: {}", decline.code, decline.message).into());
-                    AttemptStatus::Declined
                 }
                 Outcome::Rejected(rejection) => {
                     tracing::error!(payment = %draft.payment.id, code = %rejection.code, "the provider rejected our request");
                     problem = Some(rejected(rejection));
                     attempt.note = Some(format!("{}: {}", rejection.code, rejection.message).into());
-                    AttemptStatus::Rejected
                 }
                 Outcome::NotSent(cause) => {
                     problem = Some(Problem::new("service_unavailable"));
                     attempt.note = Some(cause.as_str().into());
-                    AttemptStatus::NotSent
                 }
-                Outcome::Unknown(doubt) => {
-                    attempt.note = Some(doubt.to_string().into());
-                    AttemptStatus::Unknown
-                }
-            };
+                Outcome::Unknown(doubt) => attempt.note = Some(doubt.to_string().into()),
+            }
+            draft.fold(meaning.fact.as_slice(), None);
+            let status = meaning.status;
             draft.conclude(&row, status, &attempt);
             let given = match &problem {
                 Some(problem) => Answer::problem(problem),

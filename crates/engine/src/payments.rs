@@ -9,7 +9,8 @@ use crate::problem::Problem;
 use crate::{Engine, vault, wire};
 use jiff::Timestamp;
 use kessai_core::attempt::AttemptStatus;
-use kessai_core::payment::{CaptureMode, Fact, InFlight, Operation, State, Status};
+use kessai_core::payment::{CaptureMode, InFlight, Operation, State, Status};
+use kessai_core::settle::{Meaning, answered};
 use kessai_core::tax::{Tax, Totals};
 use kessai_core::{Currency, CustomerId, Money, PaymentId, Secret};
 use kessai_provider::port::{Authorize, Call, Instrument, Outcome, View};
@@ -407,11 +408,17 @@ impl Engine {
         for _ in 0..8 {
             let mut draft = Draft::of(self, shop, payment.clone(), session.clone());
             let mut problem = None;
-            if !matches!(outcome, Outcome::Unknown(_)) {
+            let shown = match &outcome {
+                Outcome::Rejected(rejection) => Some(rejected(rejection)),
+                _ => None,
+            };
+            let code = shown.as_ref().map_or("bad_gateway", |problem| problem.code.name);
+            let Meaning { status, fact } = answered(Operation::Authorize, outcome.answer(code));
+            if status.is_settled() {
                 // Known from here on, so that the events of this very commit say so.
                 draft.payment.body.state.land(1);
             }
-            let status = match &outcome {
+            match &outcome {
                 Outcome::Succeeded(view) | Outcome::Pending(view) => {
                     if draft.take(view, Purpose::Usual, None).is_some() {
                         problem = Some(Problem::new("other_error"));
@@ -421,11 +428,6 @@ impl Engine {
                     {
                         session.body.payment = Some(draft.payment.id.clone());
                     }
-                    if matches!(outcome, Outcome::Pending(_)) {
-                        AttemptStatus::Pending
-                    } else {
-                        AttemptStatus::Succeeded
-                    }
                 }
                 Outcome::Declined(decline) => {
                     draft.payment.reference = draft
@@ -433,15 +435,8 @@ impl Engine {
                         .reference
                         .take()
                         .or_else(|| decline.reference.clone());
-                    draft.fold(
-                        &[Fact::Failed {
-                            code: decline.code.clone(),
-                        }],
-                        None,
-                    );
                     problem = Some(Problem::new(&decline.code));
                     attempt.note = Some(format!("{}: {}", decline.code, decline.message).into());
-                    AttemptStatus::Declined
                 }
                 Outcome::Rejected(rejection) => {
                     tracing::error!(
@@ -450,24 +445,10 @@ impl Engine {
                     );
                     metrics::counter!("kessai_provider_rejections_total", "provider" => draft.payment.provider.to_string())
                         .increment(1);
-                    let shown = rejected(rejection);
-                    draft.fold(
-                        &[Fact::Failed {
-                            code: shown.code.name.into(),
-                        }],
-                        None,
-                    );
-                    problem = Some(shown);
+                    problem = shown;
                     attempt.note = Some(format!("{}: {}", rejection.code, rejection.message).into());
-                    AttemptStatus::Rejected
                 }
                 Outcome::NotSent(cause) => {
-                    draft.fold(
-                        &[Fact::Failed {
-                            code: "service_unavailable".into(),
-                        }],
-                        None,
-                    );
                     if let (true, Some(number)) = (owns_number, &draft.payment.order_number) {
                         // Nothing was sent: the shop may try the same number again.
                         let gone = vec![shop.id.as_ref().into(), number.as_ref().into()];
@@ -475,16 +456,15 @@ impl Engine {
                     }
                     problem = Some(Problem::new("service_unavailable"));
                     attempt.note = Some(cause.as_str().into());
-                    AttemptStatus::NotSent
                 }
                 Outcome::Unknown(doubt) => {
                     if let Some(session) = &mut draft.session {
                         session.body.payment = Some(draft.payment.id.clone());
                     }
                     attempt.note = Some(doubt.to_string().into());
-                    AttemptStatus::Unknown
                 }
-            };
+            }
+            draft.fold(fact.as_slice(), None);
             draft.conclude(&row, status, &attempt);
             let given = answer(&draft.payment, draft.session.as_ref(), problem.as_ref());
             match (key, status) {

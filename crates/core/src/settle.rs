@@ -240,3 +240,34 @@ pub fn overrules(answer: Answer<'_>, settled: AttemptStatus) -> bool {
         Answer::Declined(_) | Answer::Rejected(_) | Answer::NotSent | Answer::Unknown => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_slept_longer_than_a_call_may_take_does_not_call() {
+        assert_eq!(abandoned_after_s(30_000), 75);
+        assert!(may_send(0, 30_000) && may_send(75, 30_000));
+        assert!(!may_send(76, 30_000) && !may_send(600, 30_000));
+        assert!(may_send(-3, 30_000), "a clock that was set back is no sleep");
+    }
+
+    #[test]
+    fn an_answer_that_tells_of_success_counts_though_the_attempt_was_given_up() {
+        for answer in [Answer::Done, Answer::Accepted] {
+            assert!(overrules(answer, AttemptStatus::NotSent));
+            assert!(
+                !overrules(answer, AttemptStatus::Succeeded) && !overrules(answer, AttemptStatus::Pending)
+            );
+        }
+        for answer in [
+            Answer::Declined("card_declined"),
+            Answer::Rejected("bad_request"),
+            Answer::NotSent,
+            Answer::Unknown,
+        ] {
+            assert!(!overrules(answer, AttemptStatus::NotSent), "{answer:?}");
+        }
+    }
+}

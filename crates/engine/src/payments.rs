@@ -5,6 +5,7 @@ use crate::directory::Shop;
 use crate::idempotency::{self, Answer, Halt, Idempotency};
 use crate::methods::{Route, check_amount};
 use crate::model::{AttemptBody, Hook, Metadata, Payment, PaymentBody, Purpose, Session};
+use crate::operate::settled_for_good;
 use crate::problem::Problem;
 use crate::{Engine, vault, wire};
 use jiff::Timestamp;
@@ -366,7 +367,10 @@ impl Engine {
         };
         // 2. The call.
         let call = self.call(route.account.clone(), payment.key(1));
-        let outcome = route.provider.authorize(&call, &authorize).await;
+        let outcome = match self.overslept(&row) {
+            Some(cause) => Outcome::NotSent(cause),
+            None => route.provider.authorize(&call, &authorize).await,
+        };
         // 3. The outcome.
         let made = self
             .authorized(
@@ -394,11 +398,11 @@ impl Engine {
         shop: &Shop,
         payment: Payment,
         session: Option<Session>,
-        row: AttemptRow,
+        mut row: AttemptRow,
         mut attempt: AttemptBody,
         call: &Call,
         outcome: Outcome<View>,
-        key: Option<&Idempotency>,
+        mut key: Option<&Idempotency>,
         owns_number: bool,
         answer: &ToAnswer<'_>,
     ) -> Result<(Answer, Payment, Option<Session>), Problem> {
@@ -487,14 +491,18 @@ impl Engine {
                         .ok_or_else(Problem::not_found)?;
                     payment = again;
                     session = self.session_of(&payment).await?;
-                    let row = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), 1).await?;
-                    if row.is_some_and(|row| {
-                        AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled)
-                    }) {
+                    let found = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), 1).await?;
+                    let Some(found) = found else { continue };
+                    if settled_for_good(&found, outcome.answer(code)) {
                         // Settled by inquiry meanwhile; what is true stands in the payment.
                         let given = answer(&payment, session.as_ref(), None);
                         return Ok((given, payment, session));
                     }
+                    if found.settled_at.is_some() {
+                        // Its key was answered when it was settled, and keeps that answer.
+                        key = None;
+                    }
+                    row = found;
                 }
             }
         }

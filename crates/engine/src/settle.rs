@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::payment::{Fact, InFlight, Operation, Status, Suspicion};
-use kessai_core::settle::{Meaning, answered, settled, unwinding};
+use kessai_core::settle::{Meaning, abandoned_after_s, answered, may_send, settled, unwinding};
 use kessai_core::tax::Totals;
 use kessai_core::{DiscrepancyId, PaymentId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease, NewJob};
-use kessai_provider::port::View;
+use kessai_provider::port::{Outcome, View};
 use kessai_store::Guard;
 use kessai_store::repo::{self, AttemptRow, DiscrepancyRow, instant, micros};
 use serde::{Deserialize, Serialize};
@@ -205,9 +205,10 @@ impl Engine {
 
     /// Queues a settling for every attempt that is older than any call may take and still only intended; how many there were.
     async fn sweep(&self) -> Result<usize, kessai_store::StoreError> {
-        let calls_s =
-            i64::try_from(self.settings.provider_timeout_ms.div_ceil(1_000)).unwrap_or(i64::MAX / 4);
-        let before = micros(later(self.now(), -(calls_s * 2 + 15)));
+        let before = micros(later(
+            self.now(),
+            -abandoned_after_s(self.settings.provider_timeout_ms),
+        ));
         let abandoned = repo::abandoned_attempts(self.store.as_ref(), before, SWEPT_AT_ONCE).await?;
         for (shop, payment, n) in &abandoned {
             let (Ok(id), Ok(attempt)) = (payment.parse::<PaymentId>(), u32::try_from(*n)) else {
@@ -312,6 +313,17 @@ impl Engine {
         }
     }
 
+    /// Why an intended operation must not be sent any more: this process slept between its intent and its call, and others may have
+    /// settled the attempt as abandoned.
+    pub(crate) fn overslept(&self, row: &AttemptRow) -> Option<String> {
+        let age_s = self.now().duration_since(instant(row.created_at)).as_secs();
+        if may_send(age_s, self.settings.provider_timeout_ms) {
+            return None;
+        }
+        tracing::error!(payment = %row.payment_id, attempt = row.n, age_s, "this process slept before a call; it is not made");
+        Some(format!("not sent: {age_s} s passed between intent and call"))
+    }
+
     /// What the provider believes of a payment.
     pub(crate) async fn inquire(&self, shop: &Shop, payment: &Payment) -> Result<Option<View>, Problem> {
         let (provider, account) = self.serving(shop, payment)?;
@@ -344,6 +356,8 @@ impl Engine {
             tracing::error!(%error, "an attempt cannot be read");
             Problem::new("internal_server_error")
         })?;
+        // Its age counts as of now, before the question: should we sleep over the answer, the request may have arrived meanwhile.
+        let absent_long = later(instant(row.created_at), self.settings.absence_s) <= self.now();
         let view = match self.inquire(shop, &payment).await {
             Ok(view) => view,
             Err(problem) => {
@@ -354,8 +368,6 @@ impl Engine {
             }
         };
         body.inquiries += 1;
-        let now = self.now();
-        let absent_long = later(instant(row.created_at), self.settings.absence_s) <= now;
         let operation = row.operation.clone();
         let session = self.session_of(&payment).await?;
         let mut draft = Draft::of(self, shop, payment, session);
@@ -529,7 +541,10 @@ impl Engine {
             return again;
         };
         let call = self.call(account, payment.key(n));
-        let outcome = send(provider.as_ref(), &call, &payment, &operating).await;
+        let outcome = match self.overslept(&row) {
+            Some(cause) => Outcome::NotSent(cause),
+            None => send(provider.as_ref(), &call, &payment, &operating).await,
+        };
         body.exchanges = call.take_exchanges();
         let Meaning { status, .. } = answered(operation, outcome.answer("bad_gateway"));
         let mut draft = Draft::of(self, shop, *payment, None);

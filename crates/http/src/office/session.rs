@@ -522,11 +522,9 @@ pub(crate) fn local(path: &str) -> bool {
 
 /// At most `most` characters, none of which steers anything.
 pub(crate) fn clean(text: &str, most: usize) -> String {
-    text.trim()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(most)
-        .collect()
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    let short: String = plain.trim().chars().take(most).collect();
+    short.trim_end().to_owned()
 }
 
 #[cfg(test)]

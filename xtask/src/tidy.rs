@@ -68,6 +68,21 @@ fn arrows_between_crates_never_turn_back() {
                 "kessai-web",
             ],
         ),
+        // For tests and fuzzers only; nothing builds on these.
+        ("kessai-model", &["kessai-core", "kessai-jobs", "kessai-store"]),
+        (
+            "kessai-fuzzing",
+            &[
+                "kessai-core",
+                "kessai-engine",
+                "kessai-http",
+                "kessai-provider",
+                "kessai-provider-komoju",
+                "kessai-store",
+                "kessai-web",
+            ],
+        ),
+        ("kessai-fuzz", &["kessai-fuzzing"]),
         (
             "kessai",
             &[

@@ -1,6 +1,26 @@
 //! One operation sent to one provider for a payment.
 use serde::{Deserialize, Serialize};
 
+/// Why an attempt was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Somebody asked for it: its outcome is folded.
+    #[default]
+    Usual,
+    /// The deadline passed: given up at the provider is expired here.
+    Expiry,
+    /// It takes back at the provider what is not ours; the payment stays as it is.
+    Unwind,
+}
+
+impl Purpose {
+    /// Whether somebody asked for it.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
+}
+
 /// Where an attempt stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,6 +12,7 @@ pub mod money;
 pub mod payment;
 pub mod secret;
 pub mod session;
+pub mod settle;
 pub mod tax;
 pub mod time;
 

@@ -292,7 +292,7 @@ pub enum Refused {
 }
 
 /// An operation that was begun and whose end we do not know yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InFlight {
     /// Which attempt of the payment, counted from 1.
     pub attempt: u32,
@@ -303,7 +303,7 @@ pub struct InFlight {
 }
 
 /// What is true about one payment's money. Everything else about a payment hangs around this.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct State {
     status: Status,
     capture: CaptureMode,

@@ -5,6 +5,7 @@ use crate::model::{Payment, Purpose};
 use crate::wire;
 use kessai_core::Money;
 use kessai_core::payment::{Fact, Status, Suspicion};
+use kessai_core::settle::remedy;
 use kessai_provider::port::View;
 use serde_json::json;
 
@@ -23,7 +24,7 @@ impl Draft<'_> {
             return Some(Suspicion::OtherPayment);
         }
         self.learn(view);
-        let suspicion = self.fold(&purpose.facts(view), description);
+        let suspicion = self.fold(&purpose.facts(&view.seen()), description);
         if let Some(suspicion) = suspicion {
             self.doubt(suspicion, view);
         }
@@ -80,28 +81,16 @@ impl Draft<'_> {
                        "reference": view.reference, "number": view.key},
         });
         self.discrepancy(suspicion.as_str(), what);
-        let unwound = match suspicion {
-            // Charged otherwise than asked: it does not count as paid, and goes back.
-            Suspicion::AmountMismatch if self.payment.status() == Status::Pending => {
-                self.fold(
-                    &[Fact::Failed {
-                        code: "other_error".into(),
-                    }],
-                    None,
-                );
-                true
-            }
-            // Nobody waits for it any more.
-            Suspicion::LateAuthorization => true,
-            // Not ours to touch, or money that a person decides about.
-            Suspicion::AmountMismatch
-            | Suspicion::OtherPayment
-            | Suspicion::LateCapture
-            | Suspicion::OverRefund
-            | Suspicion::UnexpectedRefund
-            | Suspicion::ClosedAfterCapture => false,
-        };
-        if unwound {
+        let remedy = remedy(suspicion, self.payment.status());
+        if remedy.fails {
+            self.fold(
+                &[Fact::Failed {
+                    code: "other_error".into(),
+                }],
+                None,
+            );
+        }
+        if remedy.unwinds {
             self.unwind();
         }
     }

@@ -1,10 +1,11 @@
 //! What the hub keeps of sessions, payments, customers and attempts, and how that becomes rows.
 use jiff::Timestamp;
-use kessai_core::payment::{CaptureMode, Fact, State, Status};
+pub use kessai_core::attempt::Purpose;
+use kessai_core::payment::{CaptureMode, State, Status};
 use kessai_core::session::{SessionMode, SessionStatus};
 use kessai_core::tax::Totals;
 use kessai_core::{CustomerId, Money, PaymentId, SessionId};
-use kessai_provider::port::{Exchange, Handle, NextAction, View};
+use kessai_provider::port::{Exchange, Handle, NextAction};
 use kessai_store::repo::{AttemptRow, PaymentRow, SessionRow, instant, micros};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -413,43 +414,6 @@ pub struct AttemptBody {
     /// Why it was made, where that changes what its outcome means.
     #[serde(default, skip_serializing_if = "Purpose::is_usual")]
     pub purpose: Purpose,
-}
-
-/// Why an attempt was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Purpose {
-    /// Somebody asked for it: its outcome is folded.
-    #[default]
-    Usual,
-    /// The deadline passed: given up at the provider is expired here.
-    Expiry,
-    /// It takes back at the provider what is not ours; the payment stays as it is.
-    Unwind,
-}
-
-impl Purpose {
-    fn is_usual(&self) -> bool {
-        *self == Self::Usual
-    }
-
-    /// What a view's facts mean for an attempt of this purpose.
-    pub fn facts(self, view: &View) -> Vec<Fact> {
-        match self {
-            Self::Usual => view.facts(),
-            Self::Expiry => {
-                let expired = |fact| {
-                    if fact == Fact::Cancelled {
-                        Fact::Expired
-                    } else {
-                        fact
-                    }
-                };
-                view.facts().into_iter().map(expired).collect()
-            }
-            Self::Unwind => Vec::new(),
-        }
-    }
 }
 
 impl AttemptBody {

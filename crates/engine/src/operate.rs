@@ -9,6 +9,7 @@ use crate::{Engine, details, vault};
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::capability::Capability;
 use kessai_core::payment::{Command, InFlight, Operation, Refused, Status};
+use kessai_core::settle::{Answer as Answered, answered, overrules};
 use kessai_core::tax::{Totals, auto_tax};
 use kessai_core::{Money, RefundRequestId};
 use kessai_provider::port::{Account, BankRefund, Call, Outcome, Provider, View};
@@ -110,7 +111,10 @@ impl Engine {
             };
             // 2. The call.
             let call = self.call(account, payment.key(n));
-            let outcome = send(provider.as_ref(), &call, &payment, &operating).await;
+            let outcome = match self.overslept(&row) {
+                Some(cause) => Outcome::NotSent(cause),
+                None => send(provider.as_ref(), &call, &payment, &operating).await,
+            };
             // 3. The outcome.
             return Ok(self
                 .operated(shop, payment, row, attempt, &call, outcome, key)
@@ -147,51 +151,47 @@ impl Engine {
         &self,
         shop: &Shop,
         mut payment: Payment,
-        row: AttemptRow,
+        mut row: AttemptRow,
         mut attempt: AttemptBody,
         call: &Call,
         outcome: Outcome<View>,
-        key: Option<&Idempotency>,
+        mut key: Option<&Idempotency>,
     ) -> Result<Answer, Problem> {
         attempt.exchanges = call.take_exchanges();
-        let operation = row.operation.clone();
+        let (operating, operation) = (crate::settle::parse(&row.operation), row.operation.clone());
         for _ in 0..8 {
             let session = self.session_of(&payment).await?;
             let mut draft = Draft::of(self, shop, payment.clone(), session);
             let mut problem = None;
-            if !matches!(outcome, Outcome::Unknown(_)) {
+            let meaning = answered(operating, outcome.answer("bad_gateway"));
+            if meaning.status.is_settled() {
                 draft
                     .payment
                     .body
                     .state
                     .land(u32::try_from(row.n).expect("counted by us"));
             }
-            let status = match &outcome {
+            match &outcome {
                 Outcome::Succeeded(view) | Outcome::Pending(view) => {
                     let _ = draft.take(view, attempt.purpose, attempt.description.as_deref());
-                    AttemptStatus::Succeeded
                 }
                 Outcome::Declined(decline) => {
                     problem = Some(Problem::new(&decline.code));
                     attempt.note = Some(format!("{}: {}", decline.code, decline.message).into());
-                    AttemptStatus::Declined
                 }
                 Outcome::Rejected(rejection) => {
                     tracing::error!(payment = %draft.payment.id, code = %rejection.code, "the provider rejected our request");
                     problem = Some(rejected(rejection));
                     attempt.note = Some(format!("{}: {}", rejection.code, rejection.message).into());
-                    AttemptStatus::Rejected
                 }
                 Outcome::NotSent(cause) => {
                     problem = Some(Problem::new("service_unavailable"));
                     attempt.note = Some(cause.as_str().into());
-                    AttemptStatus::NotSent
                 }
-                Outcome::Unknown(doubt) => {
-                    attempt.note = Some(doubt.to_string().into());
-                    AttemptStatus::Unknown
-                }
-            };
+                Outcome::Unknown(doubt) => attempt.note = Some(doubt.to_string().into()),
+            }
+            draft.fold(meaning.fact.as_slice(), None);
+            let status = meaning.status;
             draft.conclude(&row, status, &attempt);
             let given = match &problem {
                 Some(problem) => Answer::problem(problem),
@@ -211,10 +211,15 @@ impl Engine {
             }
             payment = self.payment(shop, payment.id.as_str()).await?;
             let settled = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), row.n).await?;
-            if settled
-                .is_some_and(|row| AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled))
-            {
-                return Ok(payment_answer(&payment));
+            if let Some(settled) = settled {
+                if settled_for_good(&settled, outcome.answer("bad_gateway")) {
+                    return Ok(payment_answer(&payment));
+                }
+                if settled.settled_at.is_some() {
+                    // Its key was answered when it was settled, and keeps that answer.
+                    key = None;
+                }
+                row = settled;
             }
         }
         Err(Problem::with("conflict", "The payment is changing too fast."))
@@ -311,6 +316,12 @@ impl Engine {
         })
         .await
     }
+}
+
+/// Whether an attempt was settled by asking while its answer was awaited, and the answer says nothing else. One that tells of success
+/// where nothing had been found is folded like any other fact.
+pub(crate) fn settled_for_good(row: &AttemptRow, answer: Answered<'_>) -> bool {
+    AttemptStatus::parse(&row.status).is_some_and(|status| status.is_settled() && !overrules(answer, status))
 }
 
 pub(crate) fn capability(provider: &dyn Provider, payment: &Payment) -> Result<&'static Capability, Problem> {

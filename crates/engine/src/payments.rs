@@ -5,11 +5,13 @@ use crate::directory::Shop;
 use crate::idempotency::{self, Answer, Halt, Idempotency};
 use crate::methods::{Route, check_amount};
 use crate::model::{AttemptBody, Hook, Metadata, Payment, PaymentBody, Purpose, Session};
+use crate::operate::settled_for_good;
 use crate::problem::Problem;
 use crate::{Engine, vault, wire};
 use jiff::Timestamp;
 use kessai_core::attempt::AttemptStatus;
-use kessai_core::payment::{CaptureMode, Fact, InFlight, Operation, State, Status};
+use kessai_core::payment::{CaptureMode, InFlight, Operation, State, Status};
+use kessai_core::settle::{Meaning, answered};
 use kessai_core::tax::{Tax, Totals};
 use kessai_core::{Currency, CustomerId, Money, PaymentId, Secret};
 use kessai_provider::port::{Authorize, Call, Instrument, Outcome, View};
@@ -365,7 +367,10 @@ impl Engine {
         };
         // 2. The call.
         let call = self.call(route.account.clone(), payment.key(1));
-        let outcome = route.provider.authorize(&call, &authorize).await;
+        let outcome = match self.overslept(&row) {
+            Some(cause) => Outcome::NotSent(cause),
+            None => route.provider.authorize(&call, &authorize).await,
+        };
         // 3. The outcome.
         let made = self
             .authorized(
@@ -393,11 +398,11 @@ impl Engine {
         shop: &Shop,
         payment: Payment,
         session: Option<Session>,
-        row: AttemptRow,
+        mut row: AttemptRow,
         mut attempt: AttemptBody,
         call: &Call,
         outcome: Outcome<View>,
-        key: Option<&Idempotency>,
+        mut key: Option<&Idempotency>,
         owns_number: bool,
         answer: &ToAnswer<'_>,
     ) -> Result<(Answer, Payment, Option<Session>), Problem> {
@@ -407,11 +412,17 @@ impl Engine {
         for _ in 0..8 {
             let mut draft = Draft::of(self, shop, payment.clone(), session.clone());
             let mut problem = None;
-            if !matches!(outcome, Outcome::Unknown(_)) {
+            let shown = match &outcome {
+                Outcome::Rejected(rejection) => Some(rejected(rejection)),
+                _ => None,
+            };
+            let code = shown.as_ref().map_or("bad_gateway", |problem| problem.code.name);
+            let Meaning { status, fact } = answered(Operation::Authorize, outcome.answer(code));
+            if status.is_settled() {
                 // Known from here on, so that the events of this very commit say so.
                 draft.payment.body.state.land(1);
             }
-            let status = match &outcome {
+            match &outcome {
                 Outcome::Succeeded(view) | Outcome::Pending(view) => {
                     if draft.take(view, Purpose::Usual, None).is_some() {
                         problem = Some(Problem::new("other_error"));
@@ -421,11 +432,6 @@ impl Engine {
                     {
                         session.body.payment = Some(draft.payment.id.clone());
                     }
-                    if matches!(outcome, Outcome::Pending(_)) {
-                        AttemptStatus::Pending
-                    } else {
-                        AttemptStatus::Succeeded
-                    }
                 }
                 Outcome::Declined(decline) => {
                     draft.payment.reference = draft
@@ -433,15 +439,8 @@ impl Engine {
                         .reference
                         .take()
                         .or_else(|| decline.reference.clone());
-                    draft.fold(
-                        &[Fact::Failed {
-                            code: decline.code.clone(),
-                        }],
-                        None,
-                    );
                     problem = Some(Problem::new(&decline.code));
                     attempt.note = Some(format!("{}: {}", decline.code, decline.message).into());
-                    AttemptStatus::Declined
                 }
                 Outcome::Rejected(rejection) => {
                     tracing::error!(
@@ -450,24 +449,10 @@ impl Engine {
                     );
                     metrics::counter!("kessai_provider_rejections_total", "provider" => draft.payment.provider.to_string())
                         .increment(1);
-                    let shown = rejected(rejection);
-                    draft.fold(
-                        &[Fact::Failed {
-                            code: shown.code.name.into(),
-                        }],
-                        None,
-                    );
-                    problem = Some(shown);
+                    problem = shown;
                     attempt.note = Some(format!("{}: {}", rejection.code, rejection.message).into());
-                    AttemptStatus::Rejected
                 }
                 Outcome::NotSent(cause) => {
-                    draft.fold(
-                        &[Fact::Failed {
-                            code: "service_unavailable".into(),
-                        }],
-                        None,
-                    );
                     if let (true, Some(number)) = (owns_number, &draft.payment.order_number) {
                         // Nothing was sent: the shop may try the same number again.
                         let gone = vec![shop.id.as_ref().into(), number.as_ref().into()];
@@ -475,16 +460,15 @@ impl Engine {
                     }
                     problem = Some(Problem::new("service_unavailable"));
                     attempt.note = Some(cause.as_str().into());
-                    AttemptStatus::NotSent
                 }
                 Outcome::Unknown(doubt) => {
                     if let Some(session) = &mut draft.session {
                         session.body.payment = Some(draft.payment.id.clone());
                     }
                     attempt.note = Some(doubt.to_string().into());
-                    AttemptStatus::Unknown
                 }
-            };
+            }
+            draft.fold(fact.as_slice(), None);
             draft.conclude(&row, status, &attempt);
             let given = answer(&draft.payment, draft.session.as_ref(), problem.as_ref());
             match (key, status) {
@@ -507,14 +491,18 @@ impl Engine {
                         .ok_or_else(Problem::not_found)?;
                     payment = again;
                     session = self.session_of(&payment).await?;
-                    let row = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), 1).await?;
-                    if row.is_some_and(|row| {
-                        AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled)
-                    }) {
+                    let found = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), 1).await?;
+                    let Some(found) = found else { continue };
+                    if settled_for_good(&found, outcome.answer(code)) {
                         // Settled by inquiry meanwhile; what is true stands in the payment.
                         let given = answer(&payment, session.as_ref(), None);
                         return Ok((given, payment, session));
                     }
+                    if found.settled_at.is_some() {
+                        // Its key was answered when it was settled, and keeps that answer.
+                        key = None;
+                    }
+                    row = found;
                 }
             }
         }

@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::payment::{Fact, InFlight, Operation, Status, Suspicion};
+use kessai_core::settle::{Meaning, abandoned_after_s, answered, may_send, settled, unwinding};
 use kessai_core::tax::Totals;
-use kessai_core::{Money, PaymentId};
+use kessai_core::PaymentId;
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease, NewJob};
 use kessai_provider::port::{InquiryError, Outcome, View};
 use kessai_store::Guard;
@@ -207,9 +208,10 @@ impl Engine {
 
     /// Queues a settling for every attempt that is older than any call may take and still only intended; how many there were.
     async fn sweep(&self) -> Result<usize, kessai_store::StoreError> {
-        let calls_s =
-            i64::try_from(self.settings.provider_timeout_ms.div_ceil(1_000)).unwrap_or(i64::MAX / 4);
-        let before = micros(later(self.now(), -(calls_s * 2 + 15)));
+        let before = micros(later(
+            self.now(),
+            -abandoned_after_s(self.settings.provider_timeout_ms),
+        ));
         let abandoned = repo::abandoned_attempts(self.store.as_ref(), before, SWEPT_AT_ONCE).await?;
         for (shop, payment, n) in &abandoned {
             let (Ok(id), Ok(attempt)) = (payment.parse::<PaymentId>(), u32::try_from(*n)) else {
@@ -314,6 +316,17 @@ impl Engine {
         }
     }
 
+    /// Why an intended operation must not be sent any more: this process slept between its intent and its call, and others may have
+    /// settled the attempt as abandoned.
+    pub(crate) fn overslept(&self, row: &AttemptRow) -> Option<String> {
+        let age_s = self.now().duration_since(instant(row.created_at)).as_secs();
+        if may_send(age_s, self.settings.provider_timeout_ms) {
+            return None;
+        }
+        tracing::error!(payment = %row.payment_id, attempt = row.n, age_s, "this process slept before a call; it is not made");
+        Some(format!("not sent: {age_s} s passed between intent and call"))
+    }
+
     /// What the provider believes of a payment.
     pub(crate) async fn inquire(&self, shop: &Shop, payment: &Payment) -> Result<Option<View>, Problem> {
         self.serving(shop, payment)?;
@@ -356,6 +369,8 @@ impl Engine {
             tracing::error!(%error, "an attempt cannot be read");
             Problem::new("internal_server_error")
         })?;
+        // Its age counts as of now, before the question: should we sleep over the answer, the request may have arrived meanwhile.
+        let absent_long = later(instant(row.created_at), self.settings.absence_s) <= self.now();
         let view = match self.inquire(shop, &payment).await {
             Ok(view) => view,
             Err(problem) => {
@@ -366,52 +381,40 @@ impl Engine {
             }
         };
         body.inquiries += 1;
-        let now = self.now();
-        let absent_long = later(instant(row.created_at), self.settings.absence_s) <= now;
         let operation = row.operation.clone();
         let session = self.session_of(&payment).await?;
         let mut draft = Draft::of(self, shop, payment, session);
         // When its end turns out not to be known yet, the draft is thrown away.
         draft.payment.body.state.land(n);
         let amount = body.totals.total();
-        let end = match &view {
-            None if operation.as_ref() == Operation::Authorize.as_str() => {
-                // The provider lists no payment under our key. After every time-out on the way has passed, it never will.
-                absent_long.then(|| {
-                    draft.fold(
-                        &[Fact::Failed {
-                            code: "gateway_timeout".into(),
-                        }],
-                        None,
-                    );
-                    AttemptStatus::NotSent
-                })
-            }
-            None => None,
-            Some(view) => {
-                let before = draft.payment.body.state.clone();
+        let before = draft.payment.body.state.clone();
+        let meaning = match &view {
+            // What was found is somebody else's: it says nothing about our operation. The draft is thrown away, so that a person is
+            // told here.
+            Some(view)
                 if draft.take(view, body.purpose, body.description.as_deref())
-                    == Some(Suspicion::OtherPayment)
-                {
-                    // What was found is somebody else's: it says nothing about our operation. The draft is thrown away, so that a
-                    // person is told here.
-                    let what = json!({"reference": view.reference, "number": view.key});
-                    self.raise(&shop.id, id, Suspicion::OtherPayment.as_str(), &what)
-                        .await?;
-                    None
-                } else if took_effect(operation.as_ref(), view, &before, amount) {
-                    Some(AttemptStatus::Succeeded)
-                } else {
-                    absent_long.then_some(AttemptStatus::NotSent)
-                }
+                    == Some(Suspicion::OtherPayment) =>
+            {
+                let what = json!({"reference": view.reference, "number": view.key});
+                self.raise(&shop.id, id, Suspicion::OtherPayment.as_str(), &what)
+                    .await?;
+                None
             }
+            view => settled(
+                parse(&operation),
+                view.as_ref().map(View::seen).as_ref(),
+                &before,
+                amount,
+                absent_long,
+            ),
         };
-        let Some(status) = end else {
+        let Some(Meaning { status, fact }) = meaning else {
             return Ok(Settled::NotYet(
                 "the provider shows no trace of it yet".into(),
                 instant(row.created_at),
             ));
         };
+        draft.fold(fact.as_slice(), None);
         body.note = Some(format!("settled by inquiry {}: {}", body.inquiries, status.as_str()).into());
         if let (Operation::Authorize, Some(session)) = (parse(&operation), &mut draft.session)
             && draft.payment.status() == Status::Pending
@@ -526,28 +529,10 @@ impl Engine {
             return Ok(Done::Finished);
         };
         let (provider, account) = self.serving(shop, &payment)?;
-        let (operation, amount) = match view.status {
-            Status::Cancelled | Status::Expired | Status::Failed | Status::Refunded => {
-                return Ok(Done::Finished);
-            }
-            Status::Pending | Status::Authorized if provider.cancels().is_some() => {
-                (Operation::Cancel, view.total)
-            }
-            Status::Captured if provider.refunds().is_some() => {
-                let taken = view.captured.unwrap_or(view.total);
-                let back = view
-                    .refunds
-                    .iter()
-                    .fold(Money::zero(taken.currency()), |sum, (_, refund)| {
-                        sum.checked_add(*refund).unwrap_or(taken)
-                    });
-                match taken.checked_sub(back) {
-                    Ok(left) if !left.is_zero() => (Operation::Refund, left),
-                    _ => return Ok(Done::Finished),
-                }
-            }
-            // A person must: the discrepancy stands open.
-            Status::Pending | Status::Authorized | Status::Captured => return Ok(Done::Finished),
+        // Nothing is there, or a person must: the discrepancy stands open.
+        let able = (provider.cancels().is_some(), provider.refunds().is_some());
+        let Some((operation, amount)) = unwinding(&view.seen(), able.0, able.1) else {
+            return Ok(Done::Finished);
         };
         let totals = Totals {
             amount: amount.minor(),
@@ -578,15 +563,12 @@ impl Engine {
             return again;
         };
         let call = self.call(account, payment.key(n));
-        let outcome = send(provider.as_ref(), &call, &payment, &operating).await;
-        body.exchanges = call.take_exchanges();
-        let status = match &outcome {
-            Outcome::Succeeded(_) | Outcome::Pending(_) => AttemptStatus::Succeeded,
-            Outcome::Declined(_) => AttemptStatus::Declined,
-            Outcome::Rejected(_) => AttemptStatus::Rejected,
-            Outcome::NotSent(_) => AttemptStatus::NotSent,
-            Outcome::Unknown(_) => AttemptStatus::Unknown,
+        let outcome = match self.overslept(&row) {
+            Some(cause) => Outcome::NotSent(cause),
+            None => send(provider.as_ref(), &call, &payment, &operating).await,
         };
+        body.exchanges = call.take_exchanges();
+        let Meaning { status, .. } = answered(operation, outcome.answer("bad_gateway"));
         let mut draft = Draft::of(self, shop, *payment, None);
         draft.conclude(&row, status, &body);
         // Refused: the settle job concludes it. Either way the next look tells whether it worked.
@@ -615,30 +597,7 @@ impl Engine {
     }
 }
 
-/// Whether the operation we lost the answer of shows in what the provider believes now.
-fn took_effect(operation: &str, view: &View, before: &kessai_core::payment::State, amount: Money) -> bool {
-    match parse(operation) {
-        Operation::Authorize => true,
-        Operation::Capture => matches!(view.status, Status::Captured | Status::Refunded),
-        Operation::Cancel => view.status.is_terminal(),
-        // A refund of ours that we did not know yet, of just this amount.
-        Operation::Refund => {
-            let known = before.refunded();
-            let theirs = view
-                .refunds
-                .iter()
-                .fold(Money::zero(known.currency()), |sum, (_, refund)| {
-                    sum.checked_add(*refund).unwrap_or(sum)
-                });
-            theirs
-                .checked_sub(known)
-                .is_ok_and(|news| news.minor() >= amount.minor())
-        }
-        Operation::Amend => view.total == amount,
-    }
-}
-
-fn parse(operation: &str) -> Operation {
+pub(crate) fn parse(operation: &str) -> Operation {
     match operation {
         "capture" => Operation::Capture,
         "cancel" => Operation::Cancel,

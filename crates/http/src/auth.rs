@@ -75,7 +75,7 @@ async fn caller(parts: &Parts, app: &App) -> Result<Caller, Problem> {
 /// The user name of HTTP Basic authentication, with or without the colon after it.
 ///
 /// Source: docs/providers/komoju.md, "Transport" (two of the official clients leave the colon out).
-fn key(header: &[u8]) -> Option<Secret> {
+pub(crate) fn key(header: &[u8]) -> Option<Secret> {
     let text = std::str::from_utf8(header).ok()?;
     let (scheme, credentials) = text.trim().split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") || credentials.len() > KEY_MOST * 2 {

@@ -19,11 +19,11 @@ pub(crate) const MOST: usize = 1024 * 1024;
 /// How much of a body that is too large is read and thrown away, so that its sender hears why.
 const PATIENCE: usize = 16 * 1024 * 1024;
 /// How deep values may stand in one another.
-const DEPTH: usize = 64;
+pub(crate) const DEPTH: usize = 64;
 /// How many names all objects of a body may hold together.
-const KEYS: usize = 2_000;
+pub(crate) const KEYS: usize = 2_000;
 /// How many values a body may hold.
-const VALUES: usize = 10_000;
+pub(crate) const VALUES: usize = 10_000;
 
 /// What was asked: the fields, or why they cannot be read, and the idempotency key of a POST.
 pub(crate) struct Asked {
@@ -133,7 +133,7 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
     Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
-async fn parse(headers: &HeaderMap, raw: Bytes) -> Result<Map<String, Value>, Problem> {
+pub(crate) async fn parse(headers: &HeaderMap, raw: Bytes) -> Result<Map<String, Value>, Problem> {
     let given = headers
         .get(CONTENT_TYPE)
         .map(|kind| kind.to_str().unwrap_or("?"))
@@ -184,7 +184,7 @@ fn json(raw: &[u8]) -> Result<Map<String, Value>, Problem> {
 }
 
 /// Reads `a=1&b[c]=2&d[]=3&e[][f]=4` into nested values, all texts.
-fn form(text: &str) -> Result<Map<String, Value>, Problem> {
+pub(crate) fn form(text: &str) -> Result<Map<String, Value>, Problem> {
     let mut map = Map::new();
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     for (n, pair) in pairs.enumerate() {
@@ -302,7 +302,7 @@ async fn multipart(kind: &str, raw: Bytes) -> Result<Map<String, Value>, Problem
 }
 
 /// Bounds what a body holds, and refuses text that no database keeps.
-fn check(map: &Map<String, Value>) -> Result<(), Problem> {
+pub(crate) fn check(map: &Map<String, Value>) -> Result<(), Problem> {
     let (mut keys, mut values) = (0, 0);
     for (name, value) in map {
         if name.contains('\0') || !sound(value, 1, &mut keys, &mut values)? {

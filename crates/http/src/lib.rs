@@ -11,6 +11,9 @@ mod auth;
 mod body;
 mod checkout;
 mod fields;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inbound;
 pub mod office;
 mod openapi;

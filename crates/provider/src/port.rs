@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use kessai_core::capability::Capability;
 use kessai_core::payment::{CaptureMode, Fact, Status};
+use kessai_core::settle::{Answer, Seen};
 use kessai_core::tax::Totals;
 use kessai_core::{Currency, Money, Secret};
 use serde::{Deserialize, Serialize};
@@ -233,32 +234,20 @@ pub struct View {
 }
 
 impl View {
+    /// The part that is about money.
+    pub fn seen(&self) -> Seen<'_> {
+        Seen {
+            status: self.status,
+            total: self.total,
+            captured: self.captured,
+            refunds: &self.refunds,
+            failure: self.failure.as_deref(),
+        }
+    }
+
     /// The view as facts, in the order they happened.
     pub fn facts(&self) -> Vec<Fact> {
-        let mut facts = Vec::new();
-        match self.status {
-            Status::Pending => {}
-            Status::Authorized => facts.push(Fact::Authorized { amount: self.total }),
-            Status::Captured | Status::Refunded => {
-                facts.push(Fact::Captured {
-                    amount: self.captured.unwrap_or(self.total),
-                });
-                for (reference, amount) in &self.refunds {
-                    facts.push(Fact::Refunded {
-                        reference: reference.clone(),
-                        amount: *amount,
-                    });
-                }
-            }
-            Status::Cancelled => facts.push(Fact::Cancelled),
-            Status::Expired => facts.push(Fact::Expired),
-            Status::Failed => {
-                facts.push(Fact::Failed {
-                    code: self.failure.clone().unwrap_or_else(|| "other_error".into()),
-                });
-            }
-        }
-        facts
+        self.seen().facts()
     }
 }
 
@@ -316,6 +305,20 @@ pub enum Outcome<T> {
     NotSent(String),
     /// It may have happened. Only an inquiry settles it. Never shown to anyone as a failure.
     Unknown(Doubt),
+}
+
+impl<T> Outcome<T> {
+    /// As far as the payment is concerned. `rejected` is the code that the API shows for a rejection.
+    pub fn answer<'a>(&'a self, rejected: &'a str) -> Answer<'a> {
+        match self {
+            Self::Succeeded(_) => Answer::Done,
+            Self::Pending(_) => Answer::Accepted,
+            Self::Declined(decline) => Answer::Declined(&decline.code),
+            Self::Rejected(_) => Answer::Rejected(rejected),
+            Self::NotSent(_) => Answer::NotSent,
+            Self::Unknown(_) => Answer::Unknown,
+        }
+    }
 }
 
 /// Why an inquiry told us nothing. Ask again later.

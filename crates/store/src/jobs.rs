@@ -11,6 +11,11 @@ pub struct JobClaim {
     pub limit: u32,
 }
 
+/// Whether a job may be claimed at `now_us`, its lane apart. The claim's SQL says the same: `run_at <= $1 AND leased_until <= $1`.
+pub fn is_due(run_at_us: i64, leased_until_us: i64, now_us: i64) -> bool {
+    run_at_us <= now_us && leased_until_us <= now_us
+}
+
 /// A lane runs one job at a time, smallest id first: a job waits while an earlier one of its lane exists, and while a
 /// later one (inserted first) is still leased. `$1` is now.
 macro_rules! due {

@@ -36,7 +36,7 @@ pub(crate) async fn create_customer(
     }
 }
 
-fn read_customer(mut fields: Fields) -> Result<ChangeCustomer, Problem> {
+pub(crate) fn read_customer(mut fields: Fields) -> Result<ChangeCustomer, Problem> {
     let (named, noted) = (fields.has("email"), fields.has("metadata"));
     let email = fields.email()?;
     Ok(ChangeCustomer {

@@ -91,7 +91,7 @@ pub(crate) async fn create_endpoint(
     answered(app.engine.once(&shop.id, None, making).await)
 }
 
-fn read_endpoint(mut fields: Fields) -> Result<ChangeEndpoint, Problem> {
+pub(crate) fn read_endpoint(mut fields: Fields) -> Result<ChangeEndpoint, Problem> {
     let secret = fields.text("secret_token", TEXT_MOST)?;
     Ok(ChangeEndpoint {
         url: fields.text("url", 2_000)?,

@@ -1,12 +1,12 @@
 //! `/api/v1`: KOMOJU's API and our extensions of it, one file per resource.
-mod customers;
+pub(crate) mod customers;
 mod events;
-mod extensions;
+pub(crate) mod extensions;
 mod payment_methods;
-mod payments;
-mod secure_tokens;
-mod sessions;
-mod tokens;
+pub(crate) mod payments;
+pub(crate) mod secure_tokens;
+pub(crate) mod sessions;
+pub(crate) mod tokens;
 
 pub(crate) mod docs {
     //! What the documentation is generated from: each handler's own description.

@@ -39,7 +39,7 @@ pub(crate) async fn create_payment(
     }
 }
 
-fn read_payment(mut fields: Fields, scenario: Option<Box<str>>) -> Result<CreatePayment, Problem> {
+pub(crate) fn read_payment(mut fields: Fields, scenario: Option<Box<str>>) -> Result<CreatePayment, Problem> {
     Ok(CreatePayment {
         amount: fields
             .amount("amount")?
@@ -76,8 +76,12 @@ fn read_payment(mut fields: Fields, scenario: Option<Box<str>>) -> Result<Create
 pub(crate) async fn list_payments(
     State(app): State<App>,
     WithSecret(shop): WithSecret,
-    Query(mut query): Query,
+    Query(query): Query,
 ) -> Handled {
+    Ok(app.engine.list_payments(&shop, read_list(query)?).await?.into())
+}
+
+pub(crate) fn read_list(mut query: Fields) -> Result<ListPayments, Problem> {
     let (page, per_page) = query.page()?;
     let mut list = ListPayments {
         page,
@@ -98,7 +102,7 @@ pub(crate) async fn list_payments(
             }
         }
     }
-    Ok(app.engine.list_payments(&shop, list).await?.into())
+    Ok(list)
 }
 
 /// Show a payment
@@ -130,9 +134,9 @@ pub(crate) async fn update_payment(
     answered(app.engine.update_payment(&shop, &id, description, metadata).await)
 }
 
-type Notes = (Option<Option<Box<str>>>, Option<Metadata>);
+pub(crate) type Notes = (Option<Option<Box<str>>>, Option<Metadata>);
 
-fn read_notes(mut fields: Fields) -> Result<Notes, Problem> {
+pub(crate) fn read_notes(mut fields: Fields) -> Result<Notes, Problem> {
     if fields.take("payment_details").is_some() {
         return Err(Problem::invalid(
             "payment_details",
@@ -247,7 +251,7 @@ pub(crate) async fn request_refund(
     }
 }
 
-fn read_refund_request(mut fields: Fields) -> Result<(Option<i64>, Map<String, Value>), Problem> {
+pub(crate) fn read_refund_request(mut fields: Fields) -> Result<(Option<i64>, Map<String, Value>), Problem> {
     const TEXTS: [&str; 8] = [
         "customer_name",
         "bank_name",

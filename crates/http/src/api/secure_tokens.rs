@@ -27,7 +27,7 @@ pub(crate) async fn create_secure_token(
     }
 }
 
-fn read_secure_token(mut fields: Fields) -> Result<CreateSecureToken, Problem> {
+pub(crate) fn read_secure_token(mut fields: Fields) -> Result<CreateSecureToken, Problem> {
     let amount = fields
         .amount("amount")?
         .ok_or_else(|| Problem::missing("amount"))?;

@@ -33,7 +33,7 @@ pub(crate) async fn create_session(
     }
 }
 
-fn read_session(mut fields: Fields, scenario: Option<Box<str>>) -> Result<CreateSession, Problem> {
+pub(crate) fn read_session(mut fields: Fields, scenario: Option<Box<str>>) -> Result<CreateSession, Problem> {
     let mode = fields.choice("mode", &["payment", "customer", "customer_payment"])?;
     let mode = mode.and_then(SessionMode::parse).unwrap_or(SessionMode::Payment);
     let mut data = fields.object("payment_data")?.unwrap_or_default();
@@ -145,7 +145,7 @@ pub(crate) async fn pay_session(
     }
 }
 
-fn read_pay(mut fields: Fields) -> Result<PaySession, Problem> {
+pub(crate) fn read_pay(mut fields: Fields) -> Result<PaySession, Problem> {
     Ok(PaySession {
         source: fields
             .payment_details()?

@@ -28,7 +28,7 @@ pub(crate) async fn create_token(
     }
 }
 
-fn read_token(mut fields: Fields) -> Result<Map<String, Value>, Problem> {
+pub(crate) fn read_token(mut fields: Fields) -> Result<Map<String, Value>, Problem> {
     fields.currency()?;
     match fields.payment_details()? {
         Some(Source::Details(details)) => Ok(details),

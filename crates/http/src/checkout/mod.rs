@@ -85,7 +85,12 @@ pub(crate) fn protect(headers: &mut HeaderMap, csp: &str) {
     );
 }
 
-fn see_other(url: &str) -> Response {
+/// Sends a browser on. A shop's address may hold what a URL may not, as `完了` or a line break that was pasted along: it goes
+/// out as a browser would write it.
+pub(crate) fn see_other(url: &str) -> Response {
+    let plain = url.bytes().all(|b| b.is_ascii_graphic());
+    let written = (!plain).then(|| url::Url::parse(url).ok()).flatten();
+    let url = written.as_ref().map_or(url, url::Url::as_str);
     let Ok(location) = HeaderValue::from_str(url) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
@@ -643,5 +648,27 @@ async fn secure_token_return(
     match found {
         Ok(url) => see_other(&url),
         Err(problem) => refused(&problem, "/", locale(&asked, None, &headers)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shopper_returns_to_an_address_in_japanese_and_to_one_with_a_line_break() {
+        for (url, location) in [
+            ("https://shop.example/a?b=1#c", "https://shop.example/a?b=1#c"),
+            ("/sessions/abc", "/sessions/abc"),
+            (
+                "https://shop.example/完了",
+                "https://shop.example/%E5%AE%8C%E4%BA%86",
+            ),
+            ("https://shop.example/a\n", "https://shop.example/a"),
+        ] {
+            let response = see_other(url);
+            assert_eq!(response.status(), StatusCode::SEE_OTHER, "{url:?}");
+            assert_eq!(response.headers()[header::LOCATION], location);
+        }
     }
 }

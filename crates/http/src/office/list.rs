@@ -130,7 +130,7 @@ async fn asked(app: &App, clerk: &Clerk) -> Result<PaymentFilter, Instead> {
 }
 
 /// What was asked for, as far as it can be understood; the rest is not filtered by.
-fn filter(query: &BTreeMap<String, String>) -> PaymentFilter {
+pub(crate) fn filter(query: &BTreeMap<String, String>) -> PaymentFilter {
     let text = |name: &str, most| clean(query.get(name).map(String::as_str).unwrap_or_default(), most);
     let day = |name: &str| {
         text(name, 10)
@@ -150,7 +150,7 @@ fn filter(query: &BTreeMap<String, String>) -> PaymentFilter {
 }
 
 /// The filter as the store takes it. Days are Japan's, the last one included.
-fn narrowed(shown: &PaymentFilter) -> OfficeFilter {
+pub(crate) fn narrowed(shown: &PaymentFilter) -> OfficeFilter {
     let given = |text: &str| (!text.is_empty()).then(|| text.into());
     let begins = |day: Date| {
         day.to_zoned(tokyo())
@@ -175,7 +175,7 @@ fn narrowed(shown: &PaymentFilter) -> OfficeFilter {
     }
 }
 
-fn query(shown: &PaymentFilter) -> String {
+pub(crate) fn query(shown: &PaymentFilter) -> String {
     let fields = [
         ("q", &shown.q),
         ("state", &shown.state),
@@ -191,8 +191,8 @@ fn query(shown: &PaymentFilter) -> String {
 }
 
 /// One page of a long list: where it begins, and the number of its first row.
-pub(super) struct Leaf {
-    pub(super) place: Place,
+pub(crate) struct Leaf {
+    pub(crate) place: Place,
     first: i64,
 }
 
@@ -205,7 +205,7 @@ impl Leaf {
     }
 
     /// From `before` or `after` and `n` of a query.
-    pub(super) fn asked(query: &BTreeMap<String, String>, is_place: impl Fn(&str) -> bool) -> Self {
+    pub(crate) fn asked(query: &BTreeMap<String, String>, is_place: impl Fn(&str) -> bool) -> Self {
         let place = |name: &str| {
             query
                 .get(name)
@@ -236,7 +236,7 @@ impl Leaf {
     }
 
     /// Takes the row too many away and makes the links.
-    pub(super) fn turn<T>(
+    pub(crate) fn turn<T>(
         &self,
         found: &mut Vec<T>,
         path: &str,
@@ -276,7 +276,7 @@ impl Leaf {
 }
 
 /// `2026-11-21T09:00` as Japan means it.
-pub(super) fn moment(text: &str) -> Option<Timestamp> {
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     let civil: jiff::civil::DateTime = text.parse().ok()?;
     let at = civil.to_zoned(tokyo()).ok()?.timestamp();
     // Far from the calendar's ends, so that spans can be counted.

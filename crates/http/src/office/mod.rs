@@ -8,9 +8,9 @@ mod deliveries;
 mod detail;
 mod discrepancies;
 mod door;
-mod list;
+pub(crate) mod list;
 mod rows;
-mod session;
+pub(crate) mod session;
 mod timeline;
 mod today;
 

@@ -127,7 +127,7 @@ impl Office {
     }
 
     /// A new session as its cookie holds it.
-    pub(super) fn begin(&self, now: Timestamp, entropy: &dyn Entropy) -> String {
+    pub(crate) fn begin(&self, now: Timestamp, entropy: &dyn Entropy) -> String {
         let what = format!(
             "{}.{}.{}",
             hex::encode(&self.login.user),
@@ -139,7 +139,7 @@ impl Office {
     }
 
     /// The session in a cookie, when we made it and it has not ended.
-    fn session(&self, cookie: &str, now: Timestamp) -> Option<Session> {
+    pub(crate) fn session(&self, cookie: &str, now: Timestamp) -> Option<Session> {
         let (what, mac) = cookie.rsplit_once('.')?;
         if !self.is_mac(mac, "session", &[what]) {
             return None;
@@ -472,7 +472,7 @@ pub(super) fn door_cookie(app: &App, value: &str) -> String {
     set_cookie(app, BEFORE, value, LASTS_S)
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let all = headers
         .get_all(COOKIE)
         .into_iter()
@@ -485,7 +485,7 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// `a=1&b=2` as texts; what is not UTF-8 is replaced, the last of a name counts.
-pub(super) fn pairs(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn pairs(text: &str) -> BTreeMap<String, String> {
     let decoded = |text: &str| {
         percent_decode_str(&text.replace('+', " "))
             .decode_utf8_lossy()
@@ -499,12 +499,12 @@ pub(super) fn pairs(text: &str) -> BTreeMap<String, String> {
 }
 
 /// For a value in a query.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// Path and query without the language and without what just happened.
-fn here(uri: &Uri) -> String {
+pub(crate) fn here(uri: &Uri) -> String {
     let kept = |pair: &&str| !pair.is_empty() && !pair.starts_with("locale=") && !pair.starts_with("notice=");
     let query: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(kept).collect();
     if query.is_empty() {
@@ -515,18 +515,16 @@ fn here(uri: &Uri) -> String {
 }
 
 /// Whether a path leads into the office and nowhere else.
-pub(super) fn local(path: &str) -> bool {
+pub(crate) fn local(path: &str) -> bool {
     let inside = path == "/shop" || path.starts_with("/shop/") || path.starts_with("/shop?");
     inside && path.len() <= 2_000 && path.bytes().all(|b| (b'!'..=b'~').contains(&b) && b != b'\\')
 }
 
 /// At most `most` characters, none of which steers anything.
-pub(super) fn clean(text: &str, most: usize) -> String {
-    text.trim()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(most)
-        .collect()
+pub(crate) fn clean(text: &str, most: usize) -> String {
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    let short: String = plain.trim().chars().take(most).collect();
+    short.trim_end().to_owned()
 }
 
 #[cfg(test)]

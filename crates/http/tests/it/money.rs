@@ -87,6 +87,31 @@ async fn a_capture_that_never_arrived_frees_the_payment_for_another_try() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_grows_old_while_its_inquiry_is_answered_is_asked_about_once_more() {
+    let world = World::new().await;
+    let id = made(&world, card(3_000, false)).await;
+    world.fault(json!({"operation": "payments.capture", "kind": "lose_before", "remaining": 1}));
+    world.post(&format!("/payments/{id}/capture"), json!({})).await;
+    // The question is asked while the capture may still be on its way; the answer is read eleven minutes later.
+    world.gate.close();
+    let shop = world.shop().await;
+    let asking = world.engine.refresh(&shop, &id);
+    let sleeping = async {
+        world.gate.somebody_waits().await;
+        world.clock.sleep(660);
+        world.gate.open();
+    };
+    let (asked, ()) = tokio::join!(asking, sleeping);
+    let payment = asked.expect("asked");
+    assert!(
+        payment.body.state.in_flight().is_some(),
+        "an old view says nothing about now"
+    );
+    let payment = world.engine.refresh(&shop, &id).await.expect("asked again");
+    assert!(payment.body.state.in_flight().is_none(), "now it never arrived");
+}
+
+#[tokio::test]
 async fn a_lost_refund_of_an_old_payment_is_not_taken_for_an_old_doubt() {
     let world = World::new().await;
     let id = made(&world, card(3_000, true)).await;

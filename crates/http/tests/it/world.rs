@@ -45,6 +45,13 @@ impl Clock for TestClock {
     }
 }
 
+impl TestClock {
+    /// Time passes, and no job runs.
+    pub fn sleep(&self, seconds: u64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
 /// Dice that fall the same way every time.
 pub struct Dice(AtomicU64);
 

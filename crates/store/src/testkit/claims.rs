@@ -63,6 +63,32 @@ pub async fn due_jobs_come_oldest_first(store: &dyn Store) {
     assert_eq!(ids(&claim(store, NOW + 1, 10).await), ["later"]);
 }
 
+/// The claim's SQL and [`crate::is_due`], which the model explores, say the same of every order of the three instants.
+pub async fn a_claim_takes_exactly_what_is_due(store: &dyn Store) {
+    let mut expected = BTreeSet::new();
+    let mut rows = Vec::new();
+    for run_at in [NOW - 1, NOW, NOW + 1] {
+        for leased_until in [0, NOW - 1, NOW, NOW + 1] {
+            let id = format!("{run_at}-{leased_until}");
+            let mut row = job(&id, None, run_at);
+            row[5] = leased_until.into();
+            rows.push(row);
+            if crate::is_due(run_at, leased_until, NOW) {
+                expected.insert(id);
+            }
+        }
+    }
+    add(store, rows).await;
+    let claimed = claim(store, NOW, 100).await;
+    assert_eq!(
+        ids(&claimed)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>(),
+        expected
+    );
+}
+
 /// A lane's jobs come one at a time, smallest id first, whatever their times.
 pub async fn a_lane_runs_in_order_one_at_a_time(store: &dyn Store) {
     add(

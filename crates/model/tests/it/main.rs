@@ -1,0 +1,3 @@
+//! The model holds for the product's rules, and fails for wrong ones.
+mod lease;
+mod payment;

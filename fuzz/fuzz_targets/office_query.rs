@@ -1,0 +1,9 @@
+#![cfg_attr(fuzzing, no_main)]
+//! Drives the target `office_query`; without the fuzzer, runs the files it is given through it.
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kessai_fuzzing::target("office_query")(bytes));
+
+#[cfg(not(fuzzing))]
+fn main() {
+    kessai_fuzzing::replay("office_query");
+}

@@ -155,7 +155,8 @@ pub async fn filled_before(
 ) -> anyhow::Result<Option<Vec<String>>> {
     let counted = store
         .query(
-            "SELECT CAST(COALESCE(SUM(n),0) AS BIGINT) FROM counts WHERE shop_id=$1 AND what='payments'".into(),
+            "SELECT CAST(COALESCE(SUM(n),0) AS BIGINT) FROM counts WHERE shop_id=$1 AND what='payments'"
+                .into(),
             vec![shop.into()],
         )
         .await?;

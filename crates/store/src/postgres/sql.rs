@@ -66,13 +66,19 @@ pub(super) fn generate(writes: &[(&Table, Verb)], counted: usize) -> String {
     let result = if as_counted.is_empty() {
         "1".to_owned()
     } else {
-        format!("1 / ({})::int", as_counted.join(" AND "))
+        // The server's log shows the text. Taken from a row, since a constant would be cast when the statement is planned.
+        format!(
+            "CASE WHEN {} THEN 1 ELSE CAST((SELECT '{REFUSED}' || coalesce(left(max(1)::text, 0), '') FROM w0) AS int) END",
+            as_counted.join(" AND ")
+        )
     };
     format!("WITH {} SELECT {result}", parts.join(", "))
 }
 
-/// Division by zero: nothing else of ours divides.
-pub(super) const NOT_AS_COUNTED: &SqlState = &SqlState::DIVISION_BY_ZERO;
+/// Casting a text to an integer fails: nothing else of ours does.
+pub(super) const NOT_AS_COUNTED: &SqlState = &SqlState::INVALID_TEXT_REPRESENTATION;
+/// What it says there.
+const REFUSED: &str = "kessai: a condition refused a batch; it is tried in parts and nothing is lost";
 
 /// One statement for any number of rows; each column is an array, the first of them marked `$first`.
 fn generate_one(table: &Table, verb: Verb, first: usize) -> String {
@@ -316,7 +322,9 @@ mod tests {
             "WITH w0 AS (DELETE FROM settings USING UNNEST($1::text[]) WITH ORDINALITY AS u(name, ordinal) \
              WHERE settings.name = u.name RETURNING u.ordinal), \
              w1 AS (INSERT INTO settings (name, value, version) SELECT * FROM UNNEST($2::text[], $3::text[], $4::bigint[])) \
-             SELECT 1 / ((SELECT count(*) FROM w0) = $5::bigint)::int"
+             SELECT CASE WHEN (SELECT count(*) FROM w0) = $5::bigint THEN 1 \
+             ELSE CAST((SELECT 'kessai: a condition refused a batch; it is tried in parts and nothing is lost' \
+             || coalesce(left(max(1)::text, 0), '') FROM w0) AS int) END"
         );
     }
 }

@@ -4,4 +4,5 @@ mod demo;
 mod kill;
 mod races;
 mod serve;
+mod torture;
 mod world;

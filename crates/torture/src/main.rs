@@ -93,10 +93,19 @@ async fn torture(args: Args) -> anyhow::Result<bool> {
     let report = tokio::select! {
         report = run(&plan, &teller) => report?,
         // Dropping the run ends every process that it started.
-        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        () = told_to_stop() => anyhow::bail!("interrupted"),
     };
     bar.finish_and_clear();
     Ok(tell(&plan, &report))
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 fn tell(plan: &Plan, report: &Report) -> bool {

@@ -141,13 +141,22 @@ pub async fn run(plan: &Plan, teller: &dyn Teller) -> anyhow::Result<Report> {
     let temporary = tempfile::TempDir::with_prefix("kessai-torture-")?;
     let folder = plan.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&folder)?;
+    let ran = run_in(plan, folder, teller).await;
+    if !ran.as_ref().is_ok_and(|report| report.found.wrong.is_empty()) {
+        let kept = plan.folder.clone().unwrap_or_else(|| temporary.keep());
+        teller.say(&format!("logs and books are kept in {}", kept.display()));
+    }
+    ran
+}
+
+async fn run_in(plan: &Plan, folder: PathBuf, teller: &dyn Teller) -> anyhow::Result<Report> {
     let whole = Deadline::start();
-    let mut world = World::build(plan.clone(), folder.clone()).await?;
+    let mut world = World::build(plan.clone(), folder).await?;
     teller.say(&format!("{} nodes are ready", world.nodes.len()));
-    let mut orders: Vec<Order> = (0..plan.payments).map(|n| Order::new(plan.seed, n)).collect();
+    let orders: Vec<Order> = (0..plan.payments).map(|n| Order::new(plan.seed, n)).collect();
     let rush = Deadline::start();
     world.weather().await?;
-    orders = world.rush(orders, teller).await?;
+    let mut orders = world.rush(orders, teller).await?;
     let rushed = rush.elapsed();
     let put_off = orders.iter().filter(|order| !order.is_over()).count();
     teller.say(&format!(
@@ -170,14 +179,6 @@ pub async fn run(plan: &Plan, teller: &dyn Teller) -> anyhow::Result<Report> {
     }
     store.close().await;
     let (kills, restarts, promoted) = world.report;
-    let unkind = world.endpoint.unkind();
-    if !found.wrong.is_empty() {
-        let kept = folder_to_keep(temporary, plan.folder.as_deref());
-        for server in &world.servers {
-            let _ = std::fs::copy(server.log(), kept.join(format!("postgresql-{}.log", server.port)));
-        }
-        teller.say(&format!("logs and books are kept in {}", kept.display()));
-    }
     Ok(Report {
         kills,
         restarts,
@@ -185,16 +186,9 @@ pub async fn run(plan: &Plan, teller: &dyn Teller) -> anyhow::Result<Report> {
         put_off,
         rounds: (rounds, ahead),
         took: (rushed, whole.elapsed()),
-        unkind,
+        unkind: world.endpoint.unkind(),
         found,
     })
-}
-
-fn folder_to_keep(temporary: tempfile::TempDir, named: Option<&Path>) -> PathBuf {
-    match named {
-        Some(named) => named.to_owned(),
-        None => temporary.keep(),
-    }
 }
 
 impl World {
@@ -559,6 +553,10 @@ impl Drop for World {
     fn drop(&mut self) {
         // The nodes before what they use.
         self.nodes.clear();
+        for server in &self.servers {
+            let kept = self.folder.join(format!("postgresql-{}.log", server.port));
+            let _ = std::fs::copy(server.log(), kept);
+        }
     }
 }
 

@@ -214,7 +214,11 @@ impl Engine {
             if settled
                 .is_some_and(|row| AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled))
             {
-                return Ok(payment_answer(&payment));
+                // By whoever asked meanwhile: its answer was kept under the key then.
+                return match key {
+                    Some(key) => self.replay(&shop.id, key).await,
+                    None => Ok(payment_answer(&payment)),
+                };
             }
         }
         Err(Problem::with("conflict", "The payment is changing too fast."))

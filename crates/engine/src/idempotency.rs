@@ -240,7 +240,7 @@ impl Engine {
     }
 
     /// What was answered under a key.
-    async fn replay(&self, shop: &str, key: &Idempotency) -> Result<Answer, Problem> {
+    pub(crate) async fn replay(&self, shop: &str, key: &Idempotency) -> Result<Answer, Problem> {
         let Some(row) = repo::idempotency(self.store.as_ref(), shop, &key.hash).await? else {
             return Err(Problem::with(
                 "conflict",

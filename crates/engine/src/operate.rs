@@ -213,7 +213,11 @@ impl Engine {
             let settled = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), row.n).await?;
             if let Some(settled) = settled {
                 if settled_for_good(&settled, outcome.answer("bad_gateway")) {
-                    return Ok(payment_answer(&payment));
+                    // By whoever asked meanwhile: its answer was kept under the key then.
+                    return match key {
+                        Some(key) => self.replay(&shop.id, key).await,
+                        None => Ok(payment_answer(&payment)),
+                    };
                 }
                 if settled.settled_at.is_some() {
                     // Its key was answered when it was settled, and keeps that answer.

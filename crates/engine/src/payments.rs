@@ -494,8 +494,16 @@ impl Engine {
                     let found = repo::attempt(self.store.as_ref(), &shop.id, payment.id.as_str(), 1).await?;
                     let Some(found) = found else { continue };
                     if settled_for_good(&found, outcome.answer(code)) {
-                        // Settled by inquiry meanwhile; what is true stands in the payment.
-                        let given = answer(&payment, session.as_ref(), None);
+                        // Settled by inquiry meanwhile: its answer was kept under the key then. Without one the payment says it.
+                        let given = match key {
+                            Some(key) => self.replay(&shop.id, key).await?,
+                            None => {
+                                let failure = payment.body.state.failure().unwrap_or("other_error");
+                                let problem =
+                                    (payment.status() == Status::Failed).then(|| Problem::new(failure));
+                                answer(&payment, session.as_ref(), problem.as_ref())
+                            }
+                        };
                         return Ok((given, payment, session));
                     }
                     if found.settled_at.is_some() {

@@ -422,7 +422,7 @@ impl Engine {
             session.body.payment = Some(draft.payment.id.clone());
         }
         draft.conclude(&row, status, &body);
-        let given = self.late_answer(parse(&operation), &draft.payment, draft.session.as_ref());
+        let given = self.late_answer(parse(&operation), status, &draft.payment, draft.session.as_ref());
         if let Some(key) = body.idempotency.as_deref().and_then(unhex)
             && let Some(kept) = repo::idempotency(self.store.as_ref(), &shop.id, &key.hash).await?
             && kept.state == 0
@@ -444,7 +444,20 @@ impl Engine {
     }
 
     /// What a shop that asks again is answered about an attempt that was settled after its request had ended.
-    fn late_answer(&self, operation: Operation, payment: &Payment, session: Option<&Session>) -> Answer {
+    fn late_answer(
+        &self,
+        operation: Operation,
+        end: AttemptStatus,
+        payment: &Payment,
+        session: Option<&Session>,
+    ) -> Answer {
+        if end == AttemptStatus::NotSent && operation != Operation::Authorize {
+            // The payment itself is sound, so it would pass for a success.
+            return Answer::problem(&Problem::with(
+                "gateway_timeout",
+                "The request never reached the provider and changed nothing. Send it again under a new key.",
+            ));
+        }
         match (operation, payment.status(), &payment.session) {
             (Operation::Authorize, Status::Failed, session) => {
                 let problem = Problem::new(payment.body.state.failure().unwrap_or("other_error"));

@@ -41,6 +41,21 @@ const BATCH: u32 = 64;
 /// How many jobs run side by side.
 const AT_ONCE: usize = 128;
 
+/// Waits for something while the jobs under way go on: what it waits for may itself wait for one of them. Also whether one of them ended.
+async fn meanwhile<T>(
+    running: &mut FuturesUnordered<impl Future<Output = bool>>,
+    what: impl Future<Output = T>,
+) -> (T, bool) {
+    let mut what = std::pin::pin!(what);
+    let mut ended = false;
+    loop {
+        tokio::select! {
+            done = &mut what => return (done, ended),
+            Some(_) = running.next(), if !running.is_empty() => ended = true,
+        }
+    }
+}
+
 impl<C: Send + Sync + 'static> Runner<C> {
     /// A runner that knows no jobs yet. A lease lasts `lease_s` seconds of our clock.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, context: Arc<C>, lease_s: i64) -> Self {
@@ -234,24 +249,27 @@ impl<C: Send + Sync + 'static> Runner<C> {
             let room = AT_ONCE - running.len();
             let mut claimed = 0;
             if room > 0 {
-                match self
-                    .claim(self.clock.now(), u32::try_from(room).unwrap_or(BATCH).min(BATCH))
-                    .await
-                {
+                let limit = u32::try_from(room).unwrap_or(BATCH).min(BATCH);
+                let (jobs, _) = meanwhile(&mut running, self.claim(self.clock.now(), limit)).await;
+                match jobs {
                     Ok(jobs) => {
                         claimed = jobs.len();
                         running.extend(jobs.into_iter().map(|job| self.run(job)));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the store could not be asked for jobs");
-                        pause(1_000).await;
+                        meanwhile(&mut running, pause(1_000)).await;
                     }
                 }
             }
             if claimed > 0 && running.len() < AT_ONCE {
                 continue;
             }
-            let wait = self.wait_ms().await;
+            let (wait, ended) = meanwhile(&mut running, self.wait_ms()).await;
+            if ended {
+                // Its lane may be free now, which was not known when the wait was reckoned.
+                continue;
+            }
             tokio::select! {
                 _ = stop.changed() => {}
                 () = woken.notified(), if running.len() < AT_ONCE => {}
@@ -270,5 +288,108 @@ impl<C: Send + Sync + 'static> Runner<C> {
             Ok(Some(due)) => u64::try_from((due - now) / 1_000).unwrap_or(0).clamp(5, 2_000),
             Ok(None) | Err(_) => 2_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use kessai_core::Clock;
+    use kessai_store::{Backend, Commit, Migrate, Row, SqliteSettings, SqliteStore, StoreStats, Value};
+    use serde::{Deserialize, Serialize};
+    use std::borrow::Cow;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::sync::{Notify, watch};
+
+    struct Noon;
+    impl Clock for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_second(43_200).expect("an instant")
+        }
+    }
+
+    #[derive(Default)]
+    struct Signs {
+        ended: Notify,
+        asked: AtomicBool,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Ends {}
+
+    #[async_trait]
+    impl Job<Signs> for Ends {
+        const NAME: &'static str = "ends.v1";
+        const BACKOFF: Backoff = Backoff {
+            waits_s: &[1],
+            give_up_after: None,
+        };
+
+        async fn run(self, signs: &Signs, _: &Lease) -> Result<Done, JobError> {
+            while !signs.asked.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+            signs.ended.notify_one();
+            Ok(Done::Finished)
+        }
+    }
+
+    /// Reads wait until a job has ended, as those of a connection that a job's answer jams do.
+    struct Jammed(SqliteStore, Arc<Signs>);
+
+    #[async_trait]
+    impl Store for Jammed {
+        async fn commit(&self, change: ChangeSet) -> Result<Commit, StoreError> {
+            self.0.commit(change).await
+        }
+        async fn query(&self, sql: Cow<'static, str>, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+            if !self.1.asked.swap(true, Ordering::SeqCst) {
+                self.1.ended.notified().await;
+            }
+            self.0.query(sql, params).await
+        }
+        async fn claim_jobs(&self, claim: &JobClaim) -> Result<Vec<Row>, StoreError> {
+            self.0.claim_jobs(claim).await
+        }
+        async fn ping(&self) -> Result<(), StoreError> {
+            self.0.ping().await
+        }
+        fn backend(&self) -> Backend {
+            self.0.backend()
+        }
+        fn stats(&self) -> StoreStats {
+            self.0.stats()
+        }
+        async fn close(&self) {
+            self.0.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn jobs_go_on_while_the_runner_waits_for_the_store() {
+        let sqlite = SqliteStore::open(&SqliteSettings::new(":memory:"), Migrate::Apply).expect("a store");
+        let signs = Arc::new(Signs::default());
+        let store = Arc::new(Jammed(sqlite, signs.clone()));
+        let job = crate::NewJob::new::<Signs, _>("shop", "job", Noon.now(), &Ends {});
+        let change = ChangeSet {
+            guards: vec![job.guard()],
+            ops: vec![],
+        };
+        assert!(store.commit(change).await.expect("the store").is_done());
+        let runner = Runner::new(store, Arc::new(Noon), signs, 60).with::<Ends>();
+        let (stop, stopped) = watch::channel(false);
+        let stop = Arc::new(stop);
+        // It pauses for the first time when the job has ended and nothing is left: then it is told to stop.
+        let running = runner.keep_running(stopped, Arc::default(), |_| {
+            let stop = stop.clone();
+            Box::pin(async move {
+                stop.send_replace(true);
+            })
+        });
+        let patience = std::time::Duration::from_secs(20);
+        tokio::time::timeout(patience, running)
+            .await
+            .expect("it does not jam");
     }
 }

@@ -5,4 +5,5 @@ mod kill;
 mod races;
 mod reconcile;
 mod serve;
+mod torture;
 mod world;

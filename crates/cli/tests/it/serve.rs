@@ -114,3 +114,23 @@ async fn two_nodes_on_one_postgresql_take_payments_together_and_send_traces() {
     })
     .await;
 }
+
+#[test]
+fn a_clock_that_runs_ahead_is_refused_where_real_money_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [
+        ("KESSAI_STORE__DATABASE", "kessai.db".to_owned()),
+        ("KESSAI_SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+        ("KOMOJU_SECRET_KEY", "k".to_owned()),
+        ("KOMOJU_PUBLISHABLE_KEY", "p".to_owned()),
+        ("KOMOJU_WEBHOOK_SECRET", "w".to_owned()),
+    ];
+    let add = ["shop", "add", "Real money", "--live"];
+    let added = kessai(folder.path(), &environment).args(add).output().unwrap();
+    assert!(added.status.success());
+    let ahead = ["serve", "--clock-ahead", "5m"];
+    let refused = kessai(folder.path(), &environment).args(ahead).output().unwrap();
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("this database has a live shop"), "{said}");
+}

@@ -112,6 +112,36 @@ async fn an_attempt_that_grows_old_while_its_inquiry_is_answered_is_asked_about_
 }
 
 #[tokio::test]
+async fn an_operation_that_a_crash_kept_from_its_provider_is_no_success_under_its_key() {
+    let world = World::new().await;
+    for (capture, operation) in [(false, "capture"), (false, "cancel"), (true, "refund")] {
+        let id = made(&world, card(3_000, capture)).await;
+        let path = format!("/payments/{id}/{operation}");
+        let before = world.status(&id).await;
+        world.gate.break_once();
+        world
+            .post_under(operation, &path, json!({}))
+            .await
+            .refused(500, "internal_server_error");
+        world.advance(3_600).await;
+        world
+            .post_under(operation, &path, json!({}))
+            .await
+            .refused(504, "gateway_timeout");
+        assert_eq!(world.status(&id).await, before, "{operation}");
+        let again = format!("{operation} again");
+        assert_ne!(
+            world
+                .post_under(&again, &path, json!({}))
+                .await
+                .ok()
+                .str("/status"),
+            before
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_lost_refund_of_an_old_payment_is_not_taken_for_an_old_doubt() {
     let world = World::new().await;
     let id = made(&world, card(3_000, true)).await;

@@ -16,6 +16,8 @@ use crate::table::Table;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// While the database is known to be down, how often it is tried.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The driver's own patience with a silent server.
+const UNSET_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 /// Statements kept per connection for queries.
 const STATEMENTS: usize = 1024;
 
@@ -41,6 +43,16 @@ pub(super) fn config(text: &str) -> Result<Config, StoreError> {
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(Duration::from_secs(30));
+    }
+    // A machine that lost its power says nothing any more: whoever waits for its answer to a COMMIT would wait for hours.
+    if config.get_keepalives_idle() == UNSET_KEEPALIVE {
+        config.keepalives_idle(Duration::from_secs(10));
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(Duration::from_secs(5));
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(4);
     }
     Ok(config)
 }
@@ -256,5 +268,23 @@ impl Shared {
         if let Ok(mut link) = self.link.try_lock() {
             link.reset();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_fell_silent_is_noticed_within_half_a_minute_unless_the_address_says_otherwise() {
+        let usual = config("host=127.0.0.1").unwrap();
+        let probes = usual.get_keepalives_retries().unwrap();
+        let noticed = usual.get_keepalives_idle() + usual.get_keepalives_interval().unwrap() * probes;
+        assert_eq!(noticed, Duration::from_secs(30));
+        let own =
+            config("host=127.0.0.1 keepalives_idle=60 keepalives_interval=7 keepalives_retries=2").unwrap();
+        assert_eq!(own.get_keepalives_idle(), Duration::from_secs(60));
+        assert_eq!(own.get_keepalives_interval(), Some(Duration::from_secs(7)));
+        assert_eq!(own.get_keepalives_retries(), Some(2));
     }
 }

@@ -65,9 +65,9 @@ impl std::fmt::Debug for PgSettings {
 pub struct PgStore {
     queue: Door<Message>,
     writers: usize,
-    readers: Vec<Shared>,
+    readers: Arc<[Shared]>,
     next: AtomicUsize,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     counters: Arc<Counters>,
 }
 
@@ -95,31 +95,49 @@ impl PgStore {
             reader.get().await?;
             readers.push(reader);
         }
-        let (next, reads) = (AtomicUsize::new(0), Semaphore::new(READS));
+        let (next, reads) = (AtomicUsize::new(0), Arc::new(Semaphore::new(READS)));
         Ok(PgStore {
             queue: Door::new(queue),
             writers,
-            readers,
+            readers: readers.into(),
             next,
             reads,
             counters,
         })
     }
+}
 
-    async fn read(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Reading> {
-        let reader = &self.readers[self.next.fetch_add(1, Relaxed) % self.readers.len()];
-        let connection = reader.get().await?;
-        let statement = connection.query_statement(sql).await?;
-        let params: Vec<Param<'_>> = params.iter().map(Param).collect();
-        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
-        match connection.client.query(&statement, &params).await {
-            Ok(rows) => Ok(rows.iter().map(row).collect::<Result<_, _>>()?),
-            Err(error) => {
-                if class(&error) == Class::StalePlan {
-                    connection.forget(sql);
+/// Reads; again when a connection was lost: every reader may have lost its own in the same moment.
+async fn read(readers: &[Shared], first: usize, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let mut tries = 0;
+    loop {
+        let reader = &readers[first.wrapping_add(tries) % readers.len()];
+        tries += 1;
+        match read_once(reader, sql, params).await {
+            Ok(rows) => return Ok(rows),
+            Err(Reading::Store(error)) => return Err(error),
+            Err(Reading::Postgres(error)) => {
+                let again = matches!(class(&error), Class::Connection | Class::StalePlan | Class::Again);
+                if !again || tries > readers.len() {
+                    return Err(failed(&error));
                 }
-                Err(error.into())
             }
+        }
+    }
+}
+
+async fn read_once(reader: &Shared, sql: &str, params: &[Value]) -> Result<Vec<Row>, Reading> {
+    let connection = reader.get().await?;
+    let statement = connection.query_statement(sql).await?;
+    let params: Vec<Param<'_>> = params.iter().map(Param).collect();
+    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
+    match connection.client.query(&statement, &params).await {
+        Ok(rows) => Ok(rows.iter().map(row).collect::<Result<_, _>>()?),
+        Err(error) => {
+            if class(&error) == Class::StalePlan {
+                connection.forget(sql);
+            }
+            Err(error.into())
         }
     }
 }
@@ -157,25 +175,22 @@ impl Store for PgStore {
 
     async fn query(&self, sql: Cow<'static, str>, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         params.iter().try_for_each(Value::check_text)?;
-        let _permit = self.reads.try_acquire().map_err(|refused| match refused {
+        let permit = self.reads.clone().try_acquire_owned();
+        let permit = permit.map_err(|refused| match refused {
             tokio::sync::TryAcquireError::NoPermits => StoreError::Busy,
             tokio::sync::TryAcquireError::Closed => closed(),
         })?;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.read(&sql, &params).await {
-                Ok(rows) => return Ok(rows),
-                Err(Reading::Store(error)) => return Err(error),
-                // a read may be asked twice: every reader may have lost its connection in the same moment
-                Err(Reading::Postgres(error)) => {
-                    let again = matches!(class(&error), Class::Connection | Class::StalePlan | Class::Again);
-                    if !again || tries > self.readers.len() {
-                        return Err(failed(&error));
-                    }
-                }
-            }
-        }
+        let (readers, first) = (self.readers.clone(), self.next.fetch_add(1, Relaxed));
+        // In a task of its own: a caller who stops polling would hold up everybody else on that connection, whose driver waits until
+        // an answer is taken, and whoever waits to connect anew.
+        #[expect(clippy::disallowed_methods, reason = "it ends with its answer")]
+        let reading = tokio::spawn(async move {
+            let _permit = permit;
+            read(&readers, first, &sql, &params).await
+        });
+        reading
+            .await
+            .unwrap_or_else(|_| Err(StoreError::unavailable("a read was cut off")))
     }
 
     async fn claim_jobs(&self, claim: &JobClaim) -> Result<Vec<Row>, StoreError> {
@@ -203,7 +218,7 @@ impl Store for PgStore {
     async fn close(&self) {
         self.queue.close(self.writers, Message::Stop).await;
         self.reads.close();
-        for reader in &self.readers {
+        for reader in self.readers.iter() {
             reader.close();
         }
     }

@@ -168,3 +168,28 @@ async fn a_full_queue_says_busy() {
     suite::a_full_queue_says_busy(&store, async { other.batch_execute("COMMIT").await.unwrap() }).await;
     store.close().await;
 }
+
+/// A job runner waits for the store with a hundred jobs in its hands that it does not poll meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_stops_listening_holds_up_nobody_else() {
+    let database = pg::database().await;
+    let store = PgStore::open(&database.settings(), Migrate::Apply).await.unwrap();
+    let much = "SELECT CAST(n AS BIGINT), repeat('x', 1000) FROM generate_series(1, 20000) n";
+    // Prepared on both connections, the next ones are sent when they are polled first.
+    for _ in 0..2 {
+        assert_eq!(store.query(much.into(), vec![]).await.unwrap().len(), 20_000);
+    }
+    let mut unheard: Vec<_> = (0..4)
+        .map(|_| Box::pin(store.query(much.into(), vec![])))
+        .collect();
+    for query in &mut unheard {
+        assert!(futures_util::poll!(query).is_pending());
+    }
+    for _ in 0..4 {
+        let served = tokio::time::timeout(std::time::Duration::from_secs(30), store.ping()).await;
+        served.expect("others are served").unwrap();
+    }
+    for query in unheard {
+        assert_eq!(query.await.unwrap().len(), 20_000);
+    }
+}

@@ -241,6 +241,8 @@ pub fn instructions_url(public_url: &str, payment: &str) -> String {
 ///
 /// Source: docs/providers/komoju.md, "Browser flows" (`?`, or `&` when there is a query already; a fragment stays last).
 pub fn with_query(url: &str, name: &str, value: &str) -> String {
+    // A reader of the address drops these at its ends, but not in its middle.
+    let url = url.trim_matches(|c: char| c <= ' ');
     let (head, fragment) = url
         .split_once('#')
         .map_or((url, None), |(head, fragment)| (head, Some(fragment)));

@@ -29,8 +29,10 @@ macro_rules! migrations {
     };
 }
 
-pub(crate) static SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_first", 2 "0002_reconciliations");
-pub(crate) static POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_first", 2 "0002_reconciliations");
+pub(crate) static SQLITE: &[Migration] =
+    migrations!("sqlite": 1 "0001_first", 2 "0002_reconciliations", 3 "0003_idempotency_room");
+pub(crate) static POSTGRES: &[Migration] =
+    migrations!("postgres": 1 "0001_first", 2 "0002_reconciliations", 3 "0003_idempotency_room");
 
 impl Migration {
     /// FNV-1a over the text: enough to notice an edited migration.

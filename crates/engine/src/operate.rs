@@ -214,7 +214,9 @@ impl Engine {
             if settled
                 .is_some_and(|row| AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled))
             {
-                return Ok(payment_answer(&payment));
+                // Settled by inquiry meanwhile: whoever did has answered the key, and this caller hears the same.
+                let given = self.late_answer(crate::settle::parse(&operation), &payment, None);
+                return Ok(self.as_kept(&shop.id, key, given).await);
             }
         }
         Err(Problem::with("conflict", "The payment is changing too fast."))

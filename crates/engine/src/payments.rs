@@ -511,8 +511,9 @@ impl Engine {
                     if row.is_some_and(|row| {
                         AttemptStatus::parse(&row.status).is_some_and(AttemptStatus::is_settled)
                     }) {
-                        // Settled by inquiry meanwhile; what is true stands in the payment.
-                        let given = answer(&payment, session.as_ref(), None);
+                        // Settled by inquiry meanwhile: whoever did has answered the key, and this caller hears the same.
+                        let given = self.late_answer(Operation::Authorize, &payment, session.as_ref());
+                        let given = self.as_kept(&shop.id, key, given).await;
                         return Ok((given, payment, session));
                     }
                 }

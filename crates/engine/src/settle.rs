@@ -428,7 +428,12 @@ impl Engine {
     }
 
     /// What a shop that asks again is answered about an attempt that was settled after its request had ended.
-    fn late_answer(&self, operation: Operation, payment: &Payment, session: Option<&Session>) -> Answer {
+    pub(crate) fn late_answer(
+        &self,
+        operation: Operation,
+        payment: &Payment,
+        session: Option<&Session>,
+    ) -> Answer {
         match (operation, payment.status(), &payment.session) {
             (Operation::Authorize, Status::Failed, session) => {
                 let problem = Problem::new(payment.body.state.failure().unwrap_or("other_error"));
@@ -649,7 +654,7 @@ fn took_effect(operation: &str, view: &View, before: &kessai_core::payment::Stat
     }
 }
 
-fn parse(operation: &str) -> Operation {
+pub(crate) fn parse(operation: &str) -> Operation {
     match operation {
         "capture" => Operation::Capture,
         "cancel" => Operation::Cancel,

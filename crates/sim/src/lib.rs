@@ -9,6 +9,7 @@ pub mod fault;
 mod node;
 pub mod people;
 pub mod rng;
+pub mod runner;
 mod shared;
 mod world;
 
@@ -18,4 +19,21 @@ pub use world::{Outcome, Plan};
 /// Runs one seed to its end.
 pub fn run(plan: Plan) -> Outcome {
     world::World::new(plan).run()
+}
+
+/// As [`run`]; a panic is a failure of the run.
+pub fn run_caught(plan: Plan) -> Outcome {
+    let seed = plan.seed;
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(plan))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Outcome {
+            seed,
+            broken: vec![format!("panic: {}", text.unwrap_or_default())],
+            hash: 0,
+            log: Vec::new(),
+            steps: 0,
+            coverage: std::collections::BTreeMap::new(),
+        }
+    })
 }

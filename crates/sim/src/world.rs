@@ -349,7 +349,8 @@ impl World {
             let begins_us = makeup.between(BEGIN_US + 2 * S, last_us.max(BEGIN_US + 3 * S));
             let long = match fault {
                 Fault::ProviderDown => makeup.between(300 * S, 86_400 * S),
-                Fault::Maintenance | Fault::EndpointDown | Fault::EndpointPrivate => makeup.between(60 * S, 10_000 * S),
+                Fault::Maintenance => makeup.between(60 * S, 7_200 * S),
+                Fault::EndpointDown | Fault::EndpointPrivate => makeup.between(60 * S, 1_500 * S),
                 _ => makeup.between(S, 300 * S),
             };
             if makeup.strikes(self.weather.rate(fault)) {

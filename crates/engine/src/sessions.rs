@@ -251,12 +251,7 @@ impl Engine {
                 let (mut session, payment) = self.session(shop, id).await?;
                 session::open(session.status, session.expires_at, self.now()).map_err(Problem::from)?;
                 if let Some(open) = payment.as_ref().filter(|payment| payment.status().is_open()) {
-                    if self
-                        .give_up(shop, open.id.as_str())
-                        .await?
-                        .status()
-                        .is_open()
-                    {
+                    if self.give_up(shop, open.id.as_str()).await?.status().is_open() {
                         let text = "The session's payment is still being confirmed with the provider.";
                         return Err(Problem::with("conflict", text).into());
                     }
@@ -423,12 +418,7 @@ impl Engine {
             let Some(earlier) = earlier.filter(|earlier| earlier.status().is_open()) else {
                 return Ok(session);
             };
-            if self
-                .give_up(shop, earlier.id.as_str())
-                .await?
-                .status()
-                .is_open()
-            {
+            if self.give_up(shop, earlier.id.as_str()).await?.status().is_open() {
                 break;
             }
         }

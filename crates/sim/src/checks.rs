@@ -177,7 +177,9 @@ impl Checks {
         }
         for ((payment, currency), sum) in sums {
             if sum != 0 {
-                self.fail(format!("ledger: postings of {payment} in one commit sum to {sum} {currency}"));
+                self.fail(format!(
+                    "ledger: postings of {payment} in one commit sum to {sum} {currency}"
+                ));
             }
         }
         for (id, subject, seq) in events {
@@ -186,7 +188,9 @@ impl Checks {
             *last = seq;
             self.events.insert(id.to_owned(), (subject.to_owned(), seq));
             if seq != expected {
-                self.fail(format!("events: {subject} has number {seq} where {expected} was due"));
+                self.fail(format!(
+                    "events: {subject} has number {seq} where {expected} was due"
+                ));
             }
         }
         if let Some((row, new)) = payment {
@@ -221,17 +225,28 @@ impl Checks {
             order: order.clone(),
             told: before.as_ref().map_or((0, 0), |before| before.told),
         };
-        let from = before.as_ref().map_or("new", |before| before.status.as_str()).to_owned();
-        *self.transitions.entry((from.clone(), status.clone())).or_default() += 1;
+        let from = before
+            .as_ref()
+            .map_or("new", |before| before.status.as_str())
+            .to_owned();
+        *self
+            .transitions
+            .entry((from.clone(), status.clone()))
+            .or_default() += 1;
         if new != before.is_none() {
-            self.fail(format!("payment {id}: inserted twice, or changed before it was there"));
+            self.fail(format!(
+                "payment {id}: inserted twice, or changed before it was there"
+            ));
         }
         if let Some(before) = &before {
             if !allowed(&from, &status) {
                 self.fail(format!("state: {id} went from {from} back to {status}"));
             }
             if known.version != before.version + 1 {
-                self.fail(format!("version: {id} went from {} to {}", before.version, known.version));
+                self.fail(format!(
+                    "version: {id} went from {} to {}",
+                    before.version, known.version
+                ));
             }
             if known.captured < before.captured || known.refunded < before.refunded {
                 self.fail(format!("money: of {id} less is captured or refunded than before"));
@@ -248,7 +263,10 @@ impl Checks {
         }
         let told = self.last_event.get(&id).copied().unwrap_or(0);
         if told != known.events {
-            self.fail(format!("events: {id} says it has {} and {told} are there", known.events));
+            self.fail(format!(
+                "events: {id} says it has {} and {told} are there",
+                known.events
+            ));
         }
         if let Some(order) = order {
             let live = self.live.entry((shop, order.clone())).or_default();
@@ -291,13 +309,16 @@ impl Checks {
             }
             Some((first, ..)) if *first != print => {
                 if status != 422 {
-                    self.fail(format!("key {key}: another request under it was answered {status}"));
+                    self.fail(format!(
+                        "key {key}: another request under it was answered {status}"
+                    ));
                 }
             }
             Some((_, first, text)) => {
                 if *first != status || text != body {
                     let (was, is) = (String::from_utf8_lossy(text), String::from_utf8_lossy(body));
-                    let what = format!("same key, same answer: {key}: first {first} {was}\n    then {status} {is}");
+                    let what =
+                        format!("same key, same answer: {key}: first {first} {was}\n    then {status} {is}");
                     self.fail(what);
                 }
             }

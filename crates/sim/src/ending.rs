@@ -29,10 +29,24 @@ impl World {
                 "SELECT payment_id || '_' || n || ' ' || status FROM attempts WHERE status IN ('intended', 'unknown')",
                 "an attempt is not settled",
             ),
-            ("SELECT id || ' ' || kind FROM jobs WHERE shop_id <> 'hub'", "a job waits"),
-            ("SELECT id || ' ' || body FROM inbox WHERE status = 'new'", "a notification was not processed"),
-            ("SELECT id || ' ' || status FROM payments WHERE status IN ('pending', 'authorized')", "a payment is open for ever"),
-            ("SELECT owner_id FROM idempotency WHERE state = 0", "an idempotency key runs for ever, of payment"),
+            (
+                "SELECT j.id || ' ' || j.kind FROM jobs j WHERE j.shop_id <> 'hub' AND NOT EXISTS (SELECT 1 FROM discrepancies d \
+                 WHERE d.shop_id = j.shop_id AND j.id = d.payment_id || 'w' AND d.status = 'open')",
+                "a job waits",
+            ),
+            (
+                "SELECT id || ' ' || body FROM inbox WHERE status = 'new'",
+                "a notification was not processed",
+            ),
+            (
+                "SELECT p.id || ' ' || p.status FROM payments p WHERE p.status IN ('pending', 'authorized') AND NOT EXISTS (SELECT 1 \
+                 FROM discrepancies d WHERE d.shop_id = p.shop_id AND p.id = d.payment_id AND d.status = 'open')",
+                "a payment is open for ever and nobody was told",
+            ),
+            (
+                "SELECT owner_id FROM idempotency WHERE state = 0",
+                "an idempotency key runs for ever, of payment",
+            ),
             (
                 "SELECT id FROM payments WHERE body LIKE '%\"in_flight\":{%'",
                 "an operation is in flight for ever, of payment",
@@ -70,7 +84,11 @@ impl World {
                     _ => theirs.let_go -= amount,
                 }
                 // A slip paid with another amount is the one thing that is captured beyond what was authorized.
-                let planted = theirs.number.split('_').next().is_some_and(|id| self.planted.contains_key(id));
+                let planted = theirs
+                    .number
+                    .split('_')
+                    .next()
+                    .is_some_and(|id| self.planted.contains_key(id));
                 if theirs.refunded > theirs.captured || (theirs.captured > theirs.authorized && !planted) {
                     self.fail(format!("provider: {id}: {theirs:?}"));
                 }
@@ -85,14 +103,20 @@ impl World {
 
     fn books_agree(&self) {
         let payments = lock(&self.checks).payments.clone();
-        let doubted: BTreeSet<String> = lock(&self.checks).discrepancies.keys().map(|(id, _)| id.clone()).collect();
+        let doubted: BTreeSet<String> = lock(&self.checks)
+            .discrepancies
+            .keys()
+            .map(|(id, _)| id.clone())
+            .collect();
         let mut paid: BTreeMap<(usize, String), Vec<String>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for shop in 0..self.shops.len() {
             for (reference, theirs) in self.theirs(shop) {
                 let id = theirs.number.split('_').next().unwrap_or_default();
                 let Some(ours) = payments.get(id) else {
-                    self.fail(format!("books: the provider has {reference} ({theirs:?}), which is nobody's"));
+                    self.fail(format!(
+                        "books: the provider has {reference} ({theirs:?}), which is nobody's"
+                    ));
                     continue;
                 };
                 if !seen.insert(id.to_owned()) {
@@ -109,10 +133,15 @@ impl World {
         }
         for (id, ours) in &payments {
             if ours.captured > 0 && !seen.contains(id) {
-                self.fail(format!("books: {id} is captured here and the provider knows nothing of it"));
+                self.fail(format!(
+                    "books: {id} is captured here and the provider knows nothing of it"
+                ));
             }
             if rank(&ours.status) < ours.told.0 || ours.refunded < ours.told.1 {
-                self.fail(format!("acknowledged: {id} was told {:?} and is {}", ours.told, ours.status));
+                self.fail(format!(
+                    "acknowledged: {id} was told {:?} and is {}",
+                    ours.told, ours.status
+                ));
             }
         }
         for ((_, order), ids) in paid {
@@ -125,7 +154,10 @@ impl World {
     fn compare(&self, id: &str, ours: &Known, theirs: &Theirs, doubted: bool) {
         let held = theirs.authorized - theirs.captured - theirs.let_go;
         if held > 0 && rank(&ours.status) >= 2 {
-            self.fail(format!("books: {id} is {} and {held} is still held at the provider", ours.status));
+            self.fail(format!(
+                "books: {id} is {} and {held} is still held at the provider",
+                ours.status
+            ));
         }
         if doubted {
             return;
@@ -150,8 +182,12 @@ impl World {
             }
         }
         for (event, (subject, seq)) in &events {
-            let Some(payment) = payments.get(subject) else { continue };
-            let Some(shop) = self.shops.iter().find(|shop| shop.facts.id == payment.shop) else { continue };
+            let Some(payment) = payments.get(subject) else {
+                continue;
+            };
+            let Some(shop) = self.shops.iter().find(|shop| shop.facts.id == payment.shop) else {
+                continue;
+            };
             for url in &shop.endpoints {
                 let place = (url.clone(), event.clone());
                 let arrived = self.delivered.contains_key(&place);
@@ -175,7 +211,9 @@ impl World {
         }
         for (about, kind) in &self.planted {
             if !found.contains_key(&(about.clone(), (*kind).to_owned())) {
-                self.fail(format!("discrepancy: {kind} about {about} was planted and is not reported"));
+                self.fail(format!(
+                    "discrepancy: {kind} about {about} was planted and is not reported"
+                ));
             }
         }
     }

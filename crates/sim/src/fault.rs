@@ -1,6 +1,6 @@
 //! Everything that goes wrong on purpose, by name.
-use std::collections::BTreeSet;
 use crate::rng::Rng;
+use std::collections::BTreeSet;
 
 macro_rules! faults {
     ($($name:ident $text:literal $says:literal,)*) => {
@@ -117,7 +117,10 @@ impl Weather {
                     | Fault::EndpointDown
                     | Fault::EndpointPrivate => 50_000,
                     Fault::NoticeForged | Fault::NoticeUnknown => 1_000,
-                    Fault::NoticeLost | Fault::NoticeLate | Fault::NoticeTwice | Fault::NoticeWrongAmount => 6_000,
+                    Fault::NoticeLost | Fault::NoticeLate | Fault::NoticeTwice | Fault::NoticeWrongAmount => {
+                        6_000
+                    }
+                    Fault::WrongCash => 15_000,
                     _ => 2_000,
                 };
                 let (on, strength) = (rng.percent(50), rng.between(usual / 4, usual * 2));

@@ -80,7 +80,9 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     // Refused before the first seed, not in its middle.
     let sample = args.plan(args.start)?;
-    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = args
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let bar = bar(args.seeds);
     let began = Instant::now();
     let summary = run_many(args.start, args.seeds, threads, Some(&bar), |seed| Plan {
@@ -105,10 +107,20 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(first) = summary.failed.first() {
         for outcome in &summary.failed {
             println!("\nseed {} failed:", outcome.seed);
-            outcome.broken.iter().take(5).for_each(|what| println!("  {what}"));
+            outcome
+                .broken
+                .iter()
+                .take(5)
+                .for_each(|what| println!("  {what}"));
         }
         println!("\nmaking seed {} smaller ({})", first.seed, class(first));
-        let (plan, outcome) = shrink(&Plan { seed: first.seed, ..sample }, args.shrink);
+        let (plan, outcome) = shrink(
+            &Plan {
+                seed: first.seed,
+                ..sample
+            },
+            args.shrink,
+        );
         outcome.log.iter().for_each(|line| println!("{line}"));
         outcome.broken.iter().for_each(|what| println!("  {what}"));
         println!("\nagain with: {}", command(&plan));

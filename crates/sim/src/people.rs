@@ -129,7 +129,8 @@ impl Person {
         };
         let seen = self.send(ask).await?;
         if let Some(key) = key {
-            self.checks().answered(&self.shop.id, key, print, seen.status, &seen.body);
+            self.checks()
+                .answered(&self.shop.id, key, print, seen.status, &seen.body);
         }
         if seen.status < 300 {
             let said = json_of(&seen);
@@ -140,7 +141,8 @@ impl Person {
             };
             if payment["resource"] == "payment" {
                 let refunded = payment["amount_refunded"].as_i64().unwrap_or(0);
-                self.checks().told(field(payment, "/id"), field(payment, "/status"), refunded);
+                self.checks()
+                    .told(field(payment, "/id"), field(payment, "/status"), refunded);
             }
         }
         Some(seen)
@@ -217,7 +219,8 @@ impl Person {
             body["external_order_num"] = json!(format!("order-{}", self.n));
         }
         if self.rng.percent(5) {
-            body["webhooks"] = json!([{"url": "https://own.example/hook", "secret_token": "whsec_of_one_payment"}]);
+            body["webhooks"] =
+                json!([{"url": "https://own.example/hook", "secret_token": "whsec_of_one_payment"}]);
         }
         body
     }
@@ -321,14 +324,18 @@ impl Person {
             }
             let kind = field(&pay, "/payment_details/type").to_owned();
             if field(&said, "/status") == "completed" && kind != "konbini" || self.rng.percent(60) {
-                return self.afterwards(&payment, &kind, amount, !manual, Some(&session)).await;
+                return self
+                    .afterwards(&payment, &kind, amount, !manual, Some(&session))
+                    .await;
             }
             self.count("shopper: another method");
         }
         if self.rng.percent(30) {
             self.count("merchant: cancels a session");
             let key = self.key();
-            let _ = self.insist(&format!("/sessions/{session}/cancel"), &key, &json!({})).await;
+            let _ = self
+                .insist(&format!("/sessions/{session}/cancel"), &key, &json!({}))
+                .await;
         }
     }
 
@@ -354,12 +361,23 @@ impl Person {
             form.push(("month", "12".to_owned()));
             form.push(("year", "2035".to_owned()));
         }
-        let encode = |text: &str| text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D").replace('@', "%40");
-        let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let encode = |text: &str| {
+            text.replace('+', "%2B")
+                .replace('/', "%2F")
+                .replace('=', "%3D")
+                .replace('@', "%40")
+        };
+        let body: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encode(value)))
+            .collect();
         let ask = Ask {
             method: "POST",
             path: format!("/sessions/{session}/pay"),
-            headers: vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())],
+            headers: vec![(
+                "content-type".to_owned(),
+                "application/x-www-form-urlencoded".to_owned(),
+            )],
             body: body.join("&").into_bytes().into(),
         };
         self.count("shopper: hosted page");
@@ -368,7 +386,9 @@ impl Person {
             self.count("shopper: the form sent again");
             let _ = self.send(ask).await;
         }
-        let shown = self.ask("GET", &format!("/sessions/{session}"), None, &Value::Null).await?;
+        let shown = self
+            .ask("GET", &format!("/sessions/{session}"), None, &Value::Null)
+            .await?;
         let shown = json_of(&shown);
         let body = json!({"status": shown["status"], "payment": shown["payment"]});
         Some(Seen {
@@ -408,7 +428,10 @@ impl Person {
                 // Two clerks refund at once, each half and a little more: only one may get through.
                 self.count("merchant: two refunds at once");
                 let (one, two) = (self.key(), self.key());
-                let (path, body) = (format!("/payments/{id}/refund"), json!({"amount": amount / 2 + 1}));
+                let (path, body) = (
+                    format!("/payments/{id}/refund"),
+                    json!({"amount": amount / 2 + 1}),
+                );
                 let _ = tokio::join!(
                     self.ask("POST", &path, Some(&one), &body),
                     self.ask("POST", &path, Some(&two), &body)
@@ -419,7 +442,9 @@ impl Person {
             _ => {
                 self.count("merchant: cancels what is paid");
                 let key = self.key();
-                let _ = self.insist(&format!("/payments/{id}/cancel"), &key, &json!({})).await;
+                let _ = self
+                    .insist(&format!("/payments/{id}/cancel"), &key, &json!({}))
+                    .await;
             }
         }
         self.look(id).await;
@@ -427,7 +452,9 @@ impl Person {
 
     async fn look(&mut self, id: &str) {
         if self.rng.percent(30) {
-            let _ = self.ask("GET", &format!("/payments/{id}"), None, &Value::Null).await;
+            let _ = self
+                .ask("GET", &format!("/payments/{id}"), None, &Value::Null)
+                .await;
         }
         if self.rng.percent(3) {
             let _ = self.ask("GET", "/payments?per_page=10", None, &Value::Null).await;
@@ -448,7 +475,10 @@ impl Person {
 
     async fn manual(&mut self, id: &str, amount: i64) {
         self.wait(self.rng.clone().between(S, 3_600 * S)).await;
-        let (capture, cancel) = (format!("/payments/{id}/capture"), format!("/payments/{id}/cancel"));
+        let (capture, cancel) = (
+            format!("/payments/{id}/capture"),
+            format!("/payments/{id}/cancel"),
+        );
         let key = self.key();
         match self.rng.weighted(&[40, 20, 20, 16, 4]) {
             0 => {
@@ -456,7 +486,9 @@ impl Person {
             }
             1 => {
                 let part = self.rng.between(1, amount);
-                let _ = self.insist_twice(&capture, &key, &json!({"amount": part, "tax": 0})).await;
+                let _ = self
+                    .insist_twice(&capture, &key, &json!({"amount": part, "tax": 0}))
+                    .await;
             }
             2 => {
                 let _ = self.insist(&cancel, &key, &json!({})).await;
@@ -533,8 +565,10 @@ impl Person {
                 && seen.status >= 400
                 && seen.status < 500
             {
-                self.checks()
-                    .fail(format!("page: {HUB_URL} answers a returning shopper {}", seen.status));
+                self.checks().fail(format!(
+                    "page: {HUB_URL} answers a returning shopper {}",
+                    seen.status
+                ));
             }
         }
         well && done

@@ -96,7 +96,10 @@ pub fn never_happened(coverage: &BTreeMap<String, u64>, sky: Sky) -> Vec<String>
 
 /// The invariant that failed, without its particulars.
 pub fn class(outcome: &Outcome) -> &str {
-    outcome.broken.first().map_or("", |what| what.split(':').next().unwrap_or(what))
+    outcome
+        .broken
+        .first()
+        .map_or("", |what| what.split(':').next().unwrap_or(what))
 }
 
 /// Makes a failing plan smaller while the same invariant fails: fewer faults, then fewer payments. At most `tries` runs.

@@ -27,8 +27,12 @@ pub const BEGIN_US: i64 = 1_768_446_000_000_000;
 pub const WEBHOOK_SECRET: &str = "whsec_of_the_sandbox";
 /// What we are to the sandboxes.
 pub const SANDBOX_KEY: &str = "sk_test_of_the_sandbox";
-/// A run that takes more steps than this does not come to rest.
-const STEPS_MOST: u64 = 3_000_000;
+/// A run that takes more steps than this does not come to rest: so many for each payment, and some more.
+const STEPS_MOST: (u64, u64) = (1_500, 60_000);
+
+/// When the first job of a shop is due; those apart that look, day after day, after what a person must decide.
+const NEXT_JOB: &str = "SELECT MIN(MAX(j.run_at, j.leased_until)) FROM jobs j WHERE j.shop_id <> 'hub' AND NOT (j.kind = 'watch-payment.v1' \
+     AND EXISTS (SELECT 1 FROM discrepancies d WHERE d.shop_id = j.shop_id AND j.id = d.payment_id || 'w' AND d.status = 'open'))";
 
 /// What is to be run.
 #[derive(Clone, Debug)]
@@ -225,7 +229,9 @@ impl World {
         let mut skews = vec![0; node_count];
         if root.fork(4).strikes(weather.rate(Fault::ClockSkew)) {
             let mut rng = root.fork(5);
-            skews.iter_mut().for_each(|skew| *skew = rng.between(-90 * S, 90 * S));
+            skews
+                .iter_mut()
+                .for_each(|skew| *skew = rng.between(-90 * S, 90 * S));
         }
         let world = Self {
             clock,
@@ -268,7 +274,14 @@ impl World {
 
     /// Shops, keys, accounts, endpoints and recurring jobs, before anything can go wrong; then who comes when.
     fn furnished(mut self, makeup: &mut Rng) -> Self {
-        let setting_up = engine(&self.database, 99, 0, &self.clock, &self.wishes, &self.root.fork(8));
+        let setting_up = engine(
+            &self.database,
+            99,
+            0,
+            &self.clock,
+            &self.wishes,
+            &self.root.fork(8),
+        );
         let people = runtime();
         for n in 0..self.shops.len() {
             let (key, base) = (self.shops[n].facts.key.clone(), self.shops[n].base.clone());
@@ -277,7 +290,10 @@ impl World {
                     .add_shop("merchant", &format!("Shop {n}"), false, &ShopSettings::default())
                     .await
                     .expect("a shop");
-                setting_up.add_key(&shop, KeyKind::Secret, &key).await.expect("a key");
+                setting_up
+                    .add_key(&shop, KeyKind::Secret, &key)
+                    .await
+                    .expect("a key");
                 let secrets = [
                     ("secret_key", SANDBOX_KEY),
                     ("publishable_key", "pk_test_of_the_sandbox"),
@@ -291,13 +307,15 @@ impl World {
                         .collect(),
                     settings: BTreeMap::new(),
                 };
-                setting_up.set_account(&shop, "komoju", &account).await.expect("an account");
+                setting_up
+                    .set_account(&shop, "komoju", &account)
+                    .await
+                    .expect("an account");
                 shop
             });
             for (k, url) in self.shops[n].endpoints.clone().iter().enumerate() {
                 let secret = Secret::new(format!("whsec_of_endpoint_{n}_{k}"));
                 people.block_on(async {
-                    
                     let added = setting_up.add_endpoint(&id, url, Some(secret), &[]).await;
                     added.expect("an endpoint");
                 });
@@ -330,7 +348,8 @@ impl World {
         let gap_us = makeup.between(1, 40) * S;
         let mut last_us = BEGIN_US;
         for n in 0..self.plan.payments {
-            let at_us = BEGIN_US + S + makeup.between(0, gap_us * i64::try_from(self.plan.payments).unwrap_or(1));
+            let at_us =
+                BEGIN_US + S + makeup.between(0, gap_us * i64::try_from(self.plan.payments).unwrap_or(1));
             if self.plan.only.as_ref().is_none_or(|only| only.contains(&n)) {
                 self.at(at_us, Event::Begin(n));
                 last_us = last_us.max(at_us);
@@ -456,8 +475,23 @@ impl World {
             self.now_us = self.now_us.max(at_us);
             self.clock.set(self.now_us);
             self.steps += 1;
-            if self.steps > STEPS_MOST {
-                self.fail(format!("stuck: no rest after {STEPS_MOST} steps"));
+            let most = STEPS_MOST.0 * self.plan.payments + STEPS_MOST.1;
+            if self.steps > most {
+                let jobs = self.database.look(
+                    "SELECT id || ' ' || kind || ' ' || attempt FROM jobs LIMIT 5",
+                    &[],
+                );
+                let jobs: Vec<String> = jobs
+                    .into_iter()
+                    .flatten()
+                    .map(|row| row.text(0).unwrap_or_default().to_owned())
+                    .collect();
+                self.fail(format!(
+                    "stuck: no rest after {most} steps: {} people, {} sends, {} calls, jobs {jobs:?}",
+                    self.people_left.load(Ordering::Relaxed),
+                    self.sends.len(),
+                    self.calls.len(),
+                ));
                 break;
             }
             self.happen(number, event);
@@ -519,7 +553,10 @@ impl World {
             self.after(50, 3_000, Event::Reads);
         }
         for n in 0..self.shops.len() {
-            let due = self.shops[n].sandbox.next_notice_at().map(jiff::Timestamp::as_microsecond);
+            let due = self.shops[n]
+                .sandbox
+                .next_notice_at()
+                .map(jiff::Timestamp::as_microsecond);
             if let Some(due) = due
                 && self.notices_at[n].is_none_or(|planned| due < planned)
             {
@@ -582,14 +619,15 @@ impl World {
 
     /// When the first job of a shop is due or loses its lease.
     fn next_job_us(&self) -> Option<i64> {
-        let sql = "SELECT MIN(MAX(run_at, leased_until)) FROM jobs WHERE shop_id <> 'hub'";
-        let rows = self.database.look(sql, &[]).expect("the database");
+        let rows = self.database.look(NEXT_JOB, &[]).expect("the database");
         rows.first().and_then(|row| row.opt_int(0).ok().flatten())
     }
 
     fn call(&mut self, ask: Ask, caller: Caller, low_us: i64, high_us: i64) {
         let number = self.number();
-        self.note(1, number, || format!("call {number}: {} {}", ask.method, ask.path));
+        self.note(1, number, || {
+            format!("call {number}: {} {}", ask.method, ask.path)
+        });
         self.calls.insert(
             number,
             Calling {
@@ -882,7 +920,9 @@ impl World {
                 tables.push(summary(set));
             }
         });
-        self.note(13, answers.len() as u64, || format!("flush of {}: {}", answers.len(), tables.join("; ")));
+        self.note(13, answers.len() as u64, || {
+            format!("flush of {}: {}", answers.len(), tables.join("; "))
+        });
         let _ = number;
         let dies = self.strikes(Fault::CrashAfterCommit);
         let dying = answers.first().map(|answer| answer.node);
@@ -912,7 +952,9 @@ impl World {
     }
 
     fn arrive(&mut self, send: u64) {
-        let Some(sending) = self.sends.get_mut(&send) else { return };
+        let Some(sending) = self.sends.get_mut(&send) else {
+            return;
+        };
         let (fate, request, webhook) = (sending.fate, sending.request.clone(), sending.webhook);
         let elapsed_us = self.now_us - sending.since_us;
         let timeout_us = i64::try_from(request.timeout_ms).unwrap_or(30_000) * 1_000;
@@ -1004,7 +1046,10 @@ impl World {
         let said: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let event = said["id"].as_str().unwrap_or_default().to_owned();
         if status == 200 {
-            let times = self.delivered.entry((request.url.clone(), event.clone())).or_default();
+            let times = self
+                .delivered
+                .entry((request.url.clone(), event.clone()))
+                .or_default();
             *times += 1;
             let first = *times == 1;
             let known = lock(&self.checks).events.get(&event).cloned();
@@ -1026,7 +1071,9 @@ impl World {
                 None => self.fail(format!("webhooks: {event} was delivered and is no event of ours")),
             }
         }
-        self.note(16, send, || format!("{send} arrives at {}: {status} {event}", request.url));
+        self.note(16, send, || {
+            format!("{send} arrives at {}: {status} {event}", request.url)
+        });
         let reply = Reply {
             status,
             headers: vec![],
@@ -1041,7 +1088,9 @@ impl World {
     }
 
     fn reply(&mut self, send: u64, result: Result<Reply, TransportFault>) {
-        let Some(sending) = self.sends.get_mut(&send) else { return };
+        let Some(sending) = self.sends.get_mut(&send) else {
+            return;
+        };
         let owner = sending.owner;
         if let Some(heard) = sending.heard.take() {
             drop(heard.send(result));
@@ -1055,13 +1104,19 @@ impl World {
     }
 
     fn call_arrives(&mut self, call: u64) {
-        let up: Vec<usize> = (0..self.nodes.len()).filter(|n| self.nodes[*n].is_some()).collect();
+        let up: Vec<usize> = (0..self.nodes.len())
+            .filter(|n| self.nodes[*n].is_some())
+            .collect();
         if up.is_empty() {
             return self.call_ends(call, None);
         }
         let n = up[usize::try_from(self.schedule.below(up.len() as u64)).unwrap_or(0)];
-        let Some(calling) = self.calls.get_mut(&call) else { return };
-        let Some(node) = self.nodes[n].as_mut() else { return };
+        let Some(calling) = self.calls.get_mut(&call) else {
+            return;
+        };
+        let Some(node) = self.nodes[n].as_mut() else {
+            return;
+        };
         let abort = node.take_in(call, calling.ask.clone());
         calling.at = Some((n, node.life, abort));
         let person = matches!(calling.caller, Caller::Person(_));
@@ -1074,7 +1129,9 @@ impl World {
     }
 
     fn answered(&mut self, call: u64, seen: Seen) {
-        let Some(calling) = self.calls.get_mut(&call) else { return };
+        let Some(calling) = self.calls.get_mut(&call) else {
+            return;
+        };
         if calling.at.take().is_none() {
             return;
         }
@@ -1095,9 +1152,13 @@ impl World {
     }
 
     fn call_ends(&mut self, call: u64, heard: Heard) {
-        let Some(calling) = self.calls.remove(&call) else { return };
+        let Some(calling) = self.calls.remove(&call) else {
+            return;
+        };
         let status = heard.as_ref().map(|seen| seen.status);
-        self.note(20, call, || format!("call {call} ends for its caller: {status:?}"));
+        self.note(20, call, || {
+            format!("call {call} ends for its caller: {status:?}")
+        });
         match calling.caller {
             Caller::Person(waits) => {
                 drop(waits.send(heard));
@@ -1155,7 +1216,9 @@ impl World {
         if done && amount.is_some() {
             self.planted.insert(payment.to_owned(), "amount_mismatch");
         }
-        self.note(21, u64::from(done), || format!("a shopper does {act} for {payment}: {done}"));
+        self.note(21, u64::from(done), || {
+            format!("a shopper does {act} for {payment}: {done}")
+        });
         done
     }
 
@@ -1168,7 +1231,9 @@ impl World {
         if !changed {
             return;
         }
-        self.note(22, fault as u64, || format!("{} {}", fault.name(), if begins { "begins" } else { "ends" }));
+        self.note(22, fault as u64, || {
+            format!("{} {}", fault.name(), if begins { "begins" } else { "ends" })
+        });
         match fault {
             Fault::DiskFull => {
                 self.disk_was_full = true;
@@ -1201,8 +1266,14 @@ impl World {
             || self.people_left.load(Ordering::Relaxed) > 0
             || self.flush_due
             || self.nodes.iter().any(Option::is_none)
-            || self.shops.iter().any(|shop| shop.sandbox.next_notice_at().is_some())
-            || self.events.values().any(|event| matches!(event, Event::Begin(_) | Event::CallEnds(..)))
+            || self
+                .shops
+                .iter()
+                .any(|shop| shop.sandbox.next_notice_at().is_some())
+            || self
+                .events
+                .values()
+                .any(|event| matches!(event, Event::Begin(_) | Event::CallEnds(..)))
         {
             return false;
         }
@@ -1234,7 +1305,9 @@ impl World {
             };
             let about = String::from_utf8_lossy(&notice.request.body).into_owned();
             let is_payment = about.contains("\"type\":\"payment.");
-            self.note(23, shop as u64, || format!("notification {} from sandbox {shop}", notice.id));
+            self.note(23, shop as u64, || {
+                format!("notification {} from sandbox {shop}", notice.id)
+            });
             let plain = |notice: Option<String>| Caller::Provider {
                 sandbox: shop,
                 notice,
@@ -1281,7 +1354,9 @@ impl World {
     }
 
     fn unknown_payment(&mut self, shop: usize, like: &Ask) {
-        let Ok(mut said) = serde_json::from_slice::<serde_json::Value>(&like.body) else { return };
+        let Ok(mut said) = serde_json::from_slice::<serde_json::Value>(&like.body) else {
+            return;
+        };
         let reference = format!("unknown{}", self.number());
         said["id"] = format!("event{}", self.number()).into();
         said["data"]["id"] = reference.as_str().into();
@@ -1311,7 +1386,9 @@ fn signed(like: &Ask, body: Vec<u8>) -> Ask {
 }
 
 fn wrong_amount(ask: Ask) -> Ask {
-    let Ok(mut said) = serde_json::from_slice::<serde_json::Value>(&ask.body) else { return ask };
+    let Ok(mut said) = serde_json::from_slice::<serde_json::Value>(&ask.body) else {
+        return ask;
+    };
     for name in ["amount", "total"] {
         if let Some(amount) = said["data"][name].as_i64() {
             said["data"][name] = (amount + 7).into();

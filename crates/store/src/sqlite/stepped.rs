@@ -180,9 +180,10 @@ impl SteppedDatabase {
                         }
                         Told::Commit(result, heard)
                     }
-                    Ends::Rows(mut answer, heard) => {
-                        Told::Rows(answer.try_recv().unwrap_or_else(|_| Err(StoreError::InDoubt)), heard)
-                    }
+                    Ends::Rows(mut answer, heard) => Told::Rows(
+                        answer.try_recv().unwrap_or_else(|_| Err(StoreError::InDoubt)),
+                        heard,
+                    ),
                 };
                 StoreAnswer { node, what }
             })
@@ -309,7 +310,8 @@ impl Store for SteppedStore {
         let (inner, answer) = reply();
         let (heard, hear) = oneshot::channel();
         let work = Work::Change(checked, inner);
-        self.database.ask(self.node, work, set, Ends::Commit(answer, heard));
+        self.database
+            .ask(self.node, work, set, Ends::Commit(answer, heard));
         hear.await.unwrap_or(Err(StoreError::InDoubt))
     }
 
@@ -345,7 +347,8 @@ impl Store for SteppedStore {
         let (inner, answer) = reply();
         let (heard, hear) = oneshot::channel();
         let work = Work::Claim(*claim, inner);
-        self.database.ask(self.node, work, None, Ends::Rows(answer, heard));
+        self.database
+            .ask(self.node, work, None, Ends::Rows(answer, heard));
         hear.await.unwrap_or(Err(StoreError::InDoubt))
     }
 

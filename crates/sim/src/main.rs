@@ -37,6 +37,9 @@ struct Args {
     /// Threads; one for each core when absent.
     #[arg(long)]
     threads: Option<usize>,
+    /// Begins no further seed after so many seconds.
+    #[arg(long)]
+    for_s: Option<u64>,
     /// How many runs may be spent on making a failure small.
     #[arg(long, default_value_t = 150)]
     shrink: u32,
@@ -85,7 +88,8 @@ fn main() -> anyhow::Result<ExitCode> {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let bar = bar(args.seeds);
     let began = Instant::now();
-    let summary = run_many(args.start, args.seeds, threads, Some(&bar), |seed| Plan {
+    let go_on = || args.for_s.is_none_or(|most| began.elapsed().as_secs() < most);
+    let summary = run_many(args.start, args.seeds, threads, Some(&bar), go_on, |seed| Plan {
         seed,
         ..sample.clone()
     });
@@ -130,7 +134,7 @@ fn main() -> anyhow::Result<ExitCode> {
     if !missing.is_empty() {
         println!("\nnever happened: {}", missing.join(", "));
         // A few seeds cannot have seen everything.
-        if args.seeds >= 100 {
+        if summary.seeds >= 100 {
             code = ExitCode::FAILURE;
         }
     }

@@ -22,12 +22,13 @@ pub struct Summary {
 /// After so many failures no further seed is begun.
 const FAILURES_MOST: usize = 5;
 
-/// Runs `seeds` seeds from `start` on so many threads, each seed wholly on one of them.
+/// Runs `seeds` seeds from `start` on so many threads, each seed wholly on one of them; none is begun once `go_on` says no.
 pub fn run_many(
     start: u64,
     seeds: u64,
     threads: usize,
     bar: Option<&ProgressBar>,
+    go_on: impl Fn() -> bool + Sync,
     plan: impl Fn(u64) -> Plan + Sync,
 ) -> Summary {
     let next = AtomicU64::new(0);
@@ -35,7 +36,10 @@ pub fn run_many(
     let work = || {
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
-            if n >= seeds || summary.lock().expect("no panic while held").failed.len() >= FAILURES_MOST {
+            if n >= seeds
+                || !go_on()
+                || summary.lock().expect("no panic while held").failed.len() >= FAILURES_MOST
+            {
                 return;
             }
             let outcome = crate::run_caught(plan(start + n));

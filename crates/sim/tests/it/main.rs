@@ -4,7 +4,14 @@ use kessai_sim::{Fault, Plan, Sky};
 
 #[track_caller]
 fn all_hold(sky: Sky, start: u64, seeds: u64, payments: u64) {
-    let summary = run_many(start, seeds, 2, None, |seed| Plan::new(seed, sky, payments));
+    let summary = run_many(
+        start,
+        seeds,
+        2,
+        None,
+        || true,
+        |seed| Plan::new(seed, sky, payments),
+    );
     let failed: Vec<_> = summary.failed.iter().map(|run| (run.seed, &run.broken)).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(summary.seeds, seeds);

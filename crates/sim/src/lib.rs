@@ -6,6 +6,7 @@
 pub mod checks;
 mod ending;
 pub mod fault;
+mod lines;
 mod node;
 pub mod people;
 pub mod rng;
@@ -16,9 +17,27 @@ mod world;
 pub use fault::{Fault, Sky};
 pub use world::{Outcome, Plan};
 
-/// Runs one seed to its end.
+/// Runs one seed to its end. Of every sixteen seeds one also writes the hub's log lines, which may hold no secret either.
 pub fn run(plan: Plan) -> Outcome {
-    world::World::new(plan).run()
+    if !plan.seed.is_multiple_of(16) {
+        return world::World::new(plan).run();
+    }
+    let lines = lines::Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(lines.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let world = world::World::new(plan);
+        let checks = world.checks.clone();
+        let mut outcome = world.run();
+        let mut checks = world::lock(&checks);
+        checks.no_secret("a log line", &lines.take());
+        outcome.broken.append(&mut checks.broken);
+        outcome
+    })
 }
 
 /// As [`run`]; a panic is a failure of the run.

@@ -26,14 +26,14 @@ impl Rng {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
 
     /// From 0 to below `n`; 0 when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        if n == 0 { 0 } else { self.next() % n }
+        if n == 0 { 0 } else { self.draw() % n }
     }
 
     /// From `low` to `high`, both included.
@@ -70,7 +70,7 @@ pub struct Dice(AtomicU64);
 impl Dice {
     /// Dice that fall as this stream says.
     pub fn new(mut rng: Rng) -> Self {
-        Self(AtomicU64::new(rng.next()))
+        Self(AtomicU64::new(rng.draw()))
     }
 }
 
@@ -91,8 +91,8 @@ mod tests {
     fn the_same_seed_is_the_same_stream_and_forks_do_not_disturb_it() {
         let (mut a, mut b) = (Rng::new(7), Rng::new(7));
         let mut forked = b.fork(1);
-        let _ = forked.next();
-        assert_eq!(a.next(), b.next());
-        assert_ne!(a.fork(1).next(), a.fork(2).next());
+        let _ = forked.draw();
+        assert_eq!(a.draw(), b.draw());
+        assert_ne!(a.fork(1).draw(), a.fork(2).draw());
     }
 }

@@ -186,7 +186,7 @@ impl World {
         let clock = SimClock::new(BEGIN_US);
         let wishes = Wishes::default();
         let slow_reads = [0, 40, 200][usize::try_from(makeup.below(3)).unwrap_or(0)];
-        let database = SteppedDatabase::open(root.fork(3).next(), slow_reads).expect("a database");
+        let database = SteppedDatabase::open(root.fork(3).draw(), slow_reads).expect("a database");
         let secrets = [
             ("a card number", GOOD_CARD),
             ("a declined card number", BAD_CARD),
@@ -345,7 +345,12 @@ impl World {
         for node in 0..self.nodes.len() {
             self.at(BEGIN_US, Event::Start(node));
         }
-        let gap_us = makeup.between(1, 40) * S;
+        // Some worlds are in a hurry.
+        let gap_us = if makeup.percent(40) {
+            makeup.between(S / 20, S)
+        } else {
+            makeup.between(S, 40 * S)
+        };
         let mut last_us = BEGIN_US;
         for n in 0..self.plan.payments {
             let at_us =

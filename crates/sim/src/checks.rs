@@ -22,6 +22,8 @@ struct BodyText {
     state: StateText,
     events: i64,
     postings: i64,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
 }
 
 /// What is known of one payment.
@@ -47,6 +49,8 @@ pub struct Known {
     pub reference: Option<String>,
     /// The shop's number for it, or its session.
     pub order: Option<String>,
+    /// The idempotency key it was asked for under.
+    pub key: Option<String>,
     /// What merchants were told for certain: the furthest status, and how much was refunded.
     pub told: (u8, i64),
 }
@@ -68,6 +72,10 @@ pub struct Checks {
     pub transitions: BTreeMap<(String, String), u64>,
     /// Discrepancies by payment and kind.
     pub discrepancies: BTreeMap<(String, String), String>,
+    /// How many refunds merchants asked for, by payment.
+    pub refund_wishes: BTreeMap<String, u64>,
+    /// Until when jobs are leased, by id.
+    leases: BTreeMap<String, i64>,
     /// What was found.
     pub broken: Vec<String>,
 }
@@ -119,7 +127,18 @@ impl Checks {
             answers: BTreeMap::new(),
             transitions: BTreeMap::new(),
             discrepancies: BTreeMap::new(),
+            refund_wishes: BTreeMap::new(),
+            leases: BTreeMap::new(),
             broken: Vec::new(),
+        }
+    }
+
+    /// A node leases this job until then, saying that it is `now_us`. Nobody else may hold it.
+    pub fn leased(&mut self, job: &str, until_us: i64, now_us: i64) {
+        if let Some(held) = self.leases.insert(job.to_owned(), until_us)
+            && held > now_us
+        {
+            self.fail(format!("lease: {job} is given away while it is held"));
         }
     }
 
@@ -152,6 +171,20 @@ impl Checks {
             Op::Update(table, row) => Some((table.name, row, false)),
             Op::Delete(..) | Op::Add { .. } => None,
         });
+        let keys = set.guards.iter().filter_map(|guard| match guard {
+            Guard::Delete { table, key, .. } => Some((table.name, key)),
+            Guard::Update { table, row, .. } => Some((table.name, row)),
+            Guard::Insert(..) => None,
+        });
+        let ended = set.ops.iter().filter_map(|op| match op {
+            Op::Delete(table, key) | Op::Update(table, key) => Some((table.name, key)),
+            Op::Insert(..) | Op::Add { .. } => None,
+        });
+        for (table, key) in keys.chain(ended) {
+            if table == "jobs" {
+                self.leases.remove(text(key, 1));
+            }
+        }
         let mut events = Vec::new();
         for (table, row, new) in guards.chain(ops) {
             for value in row {
@@ -223,6 +256,7 @@ impl Checks {
             postings: body.postings,
             reference: Some(text(row, 5).to_owned()).filter(|reference| !reference.is_empty()),
             order: order.clone(),
+            key: body.metadata.get("key").cloned(),
             told: before.as_ref().map_or((0, 0), |before| before.told),
         };
         let from = before

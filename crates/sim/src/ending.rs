@@ -110,6 +110,8 @@ impl World {
             .collect();
         let mut paid: BTreeMap<(usize, String), Vec<String>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
+        let mut under_key: BTreeMap<(usize, String), Vec<String>> = BTreeMap::new();
+        let wishes = lock(&self.checks).refund_wishes.clone();
         for shop in 0..self.shops.len() {
             for (reference, theirs) in self.theirs(shop) {
                 let id = theirs.number.split('_').next().unwrap_or_default();
@@ -121,6 +123,19 @@ impl World {
                 };
                 if !seen.insert(id.to_owned()) {
                     self.fail(format!("books: the provider has two payments for {id}"));
+                }
+                if let Some(key) = &ours.key {
+                    under_key
+                        .entry((shop, key.clone()))
+                        .or_default()
+                        .push(id.to_owned());
+                }
+                let asked = wishes.get(id).copied().unwrap_or(0);
+                if theirs.refunds > asked {
+                    self.fail(format!(
+                        "one key, one effect: {id}: {asked} refunds were asked for and {} made",
+                        theirs.refunds
+                    ));
                 }
                 let kept = theirs.captured - theirs.refunded;
                 if let Some(order) = &ours.order
@@ -142,6 +157,11 @@ impl World {
                     "acknowledged: {id} was told {:?} and is {}",
                     ours.told, ours.status
                 ));
+            }
+        }
+        for ((_, key), ids) in under_key {
+            if ids.len() > 1 {
+                self.fail(format!("one key, one effect: {key} made {ids:?} at the provider"));
             }
         }
         for ((_, order), ids) in paid {

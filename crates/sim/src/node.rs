@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 /// Where the hub is.
 pub const HUB_URL: &str = "http://hub.test";
 /// How long a job's lease lasts, in seconds, as in the binary.
-const LEASE_S: i64 = 120;
+pub const LEASE_S: i64 = 120;
 
 /// Makes an engine as the binary does.
 pub fn engine(

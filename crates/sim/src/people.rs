@@ -105,6 +105,11 @@ impl Person {
         format!("key-{}-{}", self.n, self.keys)
     }
 
+    fn refund_key(&mut self, payment: &str) -> String {
+        *self.checks().refund_wishes.entry(payment.to_owned()).or_default() += 1;
+        self.key()
+    }
+
     /// Asks once; what was said is held against the hub from then on.
     async fn ask(&self, method: &'static str, path: &str, key: Option<&str>, body: &Value) -> Heard {
         let bytes = if body.is_null() {
@@ -226,8 +231,9 @@ impl Person {
     }
 
     async fn direct(&mut self, amount: i64, details: Value, capture: bool) {
-        let body = self.wish(amount, details, capture);
         let key = self.key();
+        let mut body = self.wish(amount, details, capture);
+        body["metadata"] = json!({"key": key});
         let made = if self.rng.percent(10) {
             self.insist_twice("/payments", &key, &body).await
         } else {
@@ -463,7 +469,7 @@ impl Person {
 
     async fn refund(&mut self, id: &str, amount: Option<i64>) {
         self.count("merchant: refunds");
-        let key = self.key();
+        let key = self.refund_key(id);
         let body = amount.map_or_else(|| json!({}), |amount| json!({"amount": amount}));
         let path = format!("/payments/{id}/refund");
         if self.rng.percent(20) {

@@ -1,7 +1,7 @@
 //! The world of one run: a discrete-event loop that alone decides what happens next.
 use crate::checks::Checks;
 use crate::fault::{Fault, Sky, Weather};
-use crate::node::{HUB_URL, Node, engine, run_until_idle, runtime};
+use crate::node::{HUB_URL, LEASE_S, Node, engine, run_until_idle, runtime};
 use crate::people::{BAD_CARD, CHECKED_CARD, GOOD_CARD, Person, S, ShopFacts};
 use crate::rng::{Dice, Rng};
 use crate::shared::{Ask, Heard, Owner, Seen, SimClock, Wish, Wishes};
@@ -932,6 +932,11 @@ impl World {
         let dies = self.strikes(Fault::CrashAfterCommit);
         let dying = answers.first().map(|answer| answer.node);
         for answer in answers {
+            for row in answer.claimed() {
+                if let (Ok(job), Ok(until_us)) = (row.text(1), row.int(5)) {
+                    lock(&self.checks).leased(job, until_us, until_us - LEASE_S * S);
+                }
+            }
             let (low, high) = (20, 400);
             if dies && Some(answer.node) == dying {
                 continue;

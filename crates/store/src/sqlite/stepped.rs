@@ -51,6 +51,14 @@ enum Told {
 }
 
 impl StoreAnswer {
+    /// The jobs it leases to whoever asked for some.
+    pub fn claimed(&self) -> &[Row] {
+        match &self.what {
+            Told::Rows(Ok(rows), _) => rows,
+            Told::Rows(Err(_), _) | Told::Commit(..) => &[],
+        }
+    }
+
     /// Lets the caller hear it.
     pub fn deliver(self) {
         match self.what {

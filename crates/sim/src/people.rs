@@ -433,7 +433,7 @@ impl Person {
             4 => {
                 // Two clerks refund at once, each half and a little more: only one may get through.
                 self.count("merchant: two refunds at once");
-                let (one, two) = (self.key(), self.key());
+                let (one, two) = (self.refund_key(id), self.refund_key(id));
                 let (path, body) = (
                     format!("/payments/{id}/refund"),
                     json!({"amount": amount / 2 + 1}),

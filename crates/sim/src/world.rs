@@ -426,9 +426,13 @@ impl World {
             self.hash = (self.hash ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
         }
         if self.plan.keep_log {
+            let says = says();
+            if says.is_empty() {
+                return;
+            }
             let since = self.now_us - BEGIN_US;
             let mut line = format!("{:>12}.{:06} ", since / S, since % S);
-            let _ = write!(line, "{}", says());
+            let _ = write!(line, "{says}");
             self.log.push(line);
         }
     }
@@ -760,7 +764,7 @@ impl World {
             Event::Flush => self.flush(number),
             Event::Reads => {
                 self.reads_due = false;
-                self.note(3, number, || "reads".to_owned());
+                self.note(3, number, String::new);
                 for node in self.database.read_waiting() {
                     self.poke_node(node);
                 }
@@ -770,7 +774,10 @@ impl World {
             Event::Reply(send, result) => self.reply(send, result),
             Event::Waited(owner, heard) => {
                 if heard.send(()).is_ok() {
-                    self.note(4, number, || format!("{owner:?} has waited"));
+                    self.note(4, number, || match owner {
+                        Owner::People => "somebody has waited".to_owned(),
+                        Owner::Node(..) => String::new(),
+                    });
                     self.poke(owner);
                 }
             }

@@ -239,6 +239,14 @@ impl Engine {
         Err(problem)
     }
 
+    /// What stands under a key that somebody else has answered for us, or `given` when nothing does.
+    pub(crate) async fn as_kept(&self, shop: &str, key: Option<&Idempotency>, given: Answer) -> Answer {
+        match key {
+            Some(key) => self.replay(shop, key).await.unwrap_or(given),
+            None => given,
+        }
+    }
+
     /// What was answered under a key.
     pub(crate) async fn replay(&self, shop: &str, key: &Idempotency) -> Result<Answer, Problem> {
         let Some(row) = repo::idempotency(self.store.as_ref(), shop, &key.hash).await? else {

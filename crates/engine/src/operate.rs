@@ -214,10 +214,9 @@ impl Engine {
             if let Some(settled) = settled {
                 if settled_for_good(&settled, outcome.answer("bad_gateway")) {
                     // By whoever asked meanwhile: its answer was kept under the key then.
-                    return match key {
-                        Some(key) => self.replay(&shop.id, key).await,
-                        None => Ok(payment_answer(&payment)),
-                    };
+                    let end = AttemptStatus::parse(&settled.status).unwrap_or(AttemptStatus::Unknown);
+                    let given = self.late_answer(crate::settle::parse(&operation), end, &payment, None);
+                    return Ok(self.as_kept(&shop.id, key, given).await);
                 }
                 if settled.settled_at.is_some() {
                     // Its key was answered when it was settled, and keeps that answer.

@@ -495,15 +495,10 @@ impl Engine {
                     let Some(found) = found else { continue };
                     if settled_for_good(&found, outcome.answer(code)) {
                         // Settled by inquiry meanwhile: its answer was kept under the key then. Without one the payment says it.
-                        let given = match key {
-                            Some(key) => self.replay(&shop.id, key).await?,
-                            None => {
-                                let failure = payment.body.state.failure().unwrap_or("other_error");
-                                let problem =
-                                    (payment.status() == Status::Failed).then(|| Problem::new(failure));
-                                answer(&payment, session.as_ref(), problem.as_ref())
-                            }
-                        };
+                        let failure = payment.body.state.failure().unwrap_or("other_error");
+                        let problem = (payment.status() == Status::Failed).then(|| Problem::new(failure));
+                        let given = answer(&payment, session.as_ref(), problem.as_ref());
+                        let given = self.as_kept(&shop.id, key, given).await;
                         return Ok((given, payment, session));
                     }
                     if found.settled_at.is_some() {

@@ -248,21 +248,16 @@ impl Engine {
         self.once(&shop.id, key, async {
             let _turn = self.session_locks.hold(id).await;
             for _ in 0..8 {
-                let (session, payment) = self.session(shop, id).await?;
+                let (mut session, payment) = self.session(shop, id).await?;
                 session::open(session.status, session.expires_at, self.now()).map_err(Problem::from)?;
-                let payment = match payment {
-                    Some(payment) if payment.status().is_open() => {
-                        let payment = self.give_up(shop, payment.id.as_str()).await?;
-                        if payment.status().is_open() {
-                            let text = "The session's payment is still being confirmed with the provider.";
-                            return Err(Problem::with("conflict", text).into());
-                        }
-                        Some(payment)
+                if let Some(open) = payment.as_ref().filter(|payment| payment.status().is_open()) {
+                    if self.give_up(shop, open.id.as_str()).await?.status().is_open() {
+                        let text = "The session's payment is still being confirmed with the provider.";
+                        return Err(Problem::with("conflict", text).into());
                     }
-                    other => other,
-                };
-                let (mut session, _) = self.session(shop, id).await?;
-                session::open(session.status, session.expires_at, self.now()).map_err(Problem::from)?;
+                    // Meanwhile another node may have begun another: what stands now is looked at afresh.
+                    continue;
+                }
                 let expected = session.version;
                 session.status = SessionStatus::Cancelled;
                 session.body.cancelled_at = Some(micros(self.now()));
@@ -314,23 +309,12 @@ impl Engine {
         command: PaySession,
     ) -> Result<Answer, Halt> {
         let now = self.now();
-        let (session, earlier) = self.session(shop, id).await?;
+        let (session, _) = self.session(shop, id).await?;
         session::open(session.status, session.expires_at, now).map_err(Problem::from)?;
         if session.mode == SessionMode::Customer {
             return self.store_card_in_session(shop, session, key, command).await;
         }
-        // One live payment: the earlier one is given up at its provider before the new one is begun. What was paid meanwhile stands.
-        if let Some(earlier) = earlier
-            && earlier.status().is_open()
-        {
-            let earlier = self.give_up(shop, earlier.id.as_str()).await?;
-            if earlier.status().is_open() {
-                let text = "The session's earlier payment is still being confirmed with the provider. Nothing was charged.";
-                return Err(Problem::with("conflict", text).into());
-            }
-        }
-        let (mut session, _) = self.session(shop, id).await?;
-        session::open(session.status, session.expires_at, now).map_err(Problem::from)?;
+        let mut session = self.without_live_payment(shop, id, now).await?;
         let mut command = command;
         if session.mode == SessionMode::CustomerPayment && !matches!(command.source, Source::Customer(_)) {
             let customer = self.store_card(shop, &session, &command.source).await?;
@@ -417,6 +401,30 @@ impl Engine {
         self.charge(shop, key, charge, &answer)
             .await
             .map(|(answer, ..)| answer)
+    }
+
+    /// The session as it stands once none of its payments is live. An earlier one is given up at its provider before the new one is
+    /// begun; what was paid meanwhile stands. Read afresh after each: while we asked, another node may have begun another payment, and
+    /// the version guard only protects what comes after the last read.
+    async fn without_live_payment(
+        &self,
+        shop: &Shop,
+        id: &str,
+        now: jiff::Timestamp,
+    ) -> Result<Session, Problem> {
+        for _ in 0..4 {
+            let (session, earlier) = self.session(shop, id).await?;
+            session::open(session.status, session.expires_at, now).map_err(Problem::from)?;
+            let Some(earlier) = earlier.filter(|earlier| earlier.status().is_open()) else {
+                return Ok(session);
+            };
+            if self.give_up(shop, earlier.id.as_str()).await?.status().is_open() {
+                break;
+            }
+        }
+        let text =
+            "The session's earlier payment is still being confirmed with the provider. Nothing was charged.";
+        Err(Problem::with("conflict", text))
     }
 
     async fn store_card_in_session(

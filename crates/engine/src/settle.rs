@@ -58,6 +58,9 @@ pub struct Unwind {
 /// How long an unknown attempt is asked about before a person must, in seconds (31 days).
 const ASKED_FOR_S: i64 = 31 * 86_400;
 
+/// How often a payment is looked at that only a person can close, in seconds.
+const LEFT_TO_PEOPLE_S: i64 = 86_400;
+
 /// The waits between inquiries about an unknown attempt, in seconds; the last repeats.
 const INQUIRIES: Backoff = Backoff {
     waits_s: &[
@@ -165,8 +168,12 @@ impl Job<Engine> for WatchPayment {
         let now = engine.now();
         let over = payment.deadline_at.is_some_and(|deadline| deadline < now);
         if over && payment.body.state.in_flight().is_none() {
-            engine.expire(&shop, self.payment.as_str()).await.map_err(retry)?;
-            return Ok(Done::Finished);
+            let closed = engine.expire(&shop, self.payment.as_str()).await.map_err(retry)?;
+            return Ok(if closed {
+                Done::Finished
+            } else {
+                Done::Again(later(engine.now(), LEFT_TO_PEOPLE_S))
+            });
         }
         Ok(Done::Again(if over {
             later(now, 300)
@@ -444,7 +451,7 @@ impl Engine {
     }
 
     /// What a shop that asks again is answered about an attempt that was settled after its request had ended.
-    fn late_answer(
+    pub(crate) fn late_answer(
         &self,
         operation: Operation,
         end: AttemptStatus,
@@ -476,12 +483,19 @@ impl Engine {
         }
     }
 
-    /// Lets an open payment expire whose deadline passed: given up at the provider first, so that nobody pays it any more.
-    async fn expire(&self, shop: &Shop, id: &str) -> Result<(), Problem> {
+    /// Lets an open payment expire whose deadline passed: given up at the provider first, so that nobody pays it any more. Whether it is
+    /// closed now; money that does not fit is a discrepancy already and a person's to decide, not ours to cancel again and again.
+    async fn expire(&self, shop: &Shop, id: &str) -> Result<bool, Problem> {
         let _turn = self.payment_locks.hold(id).await;
         let payment = self.payment(shop, id).await?;
         if !payment.status().is_open() || payment.deadline_at.is_none_or(|deadline| deadline >= self.now()) {
-            return Ok(());
+            return Ok(true);
+        }
+        if let Some(view) = self.inquire(shop, &payment).await?
+            && matches!(view.status, Status::Captured | Status::Refunded)
+        {
+            let payment = self.refresh_in_turn(shop, id).await?;
+            return Ok(!payment.status().is_open());
         }
         match self.act_in_turn(shop, id, None, Act::Expire).await {
             Ok(_) => {}
@@ -498,20 +512,20 @@ impl Engine {
             ));
         }
         if !payment.status().is_open() {
-            return Ok(());
+            return Ok(true);
         }
         // It could not be given up there (or need not be): what the provider believes now decides.
         if let Some(view) = self.inquire(shop, &payment).await?
             && matches!(view.status, Status::Captured | Status::Refunded)
         {
-            self.refresh_in_turn(shop, id).await?;
-            return Ok(());
+            let payment = self.refresh_in_turn(shop, id).await?;
+            return Ok(!payment.status().is_open());
         }
         let session = self.session_of(&payment).await?;
         let mut draft = Draft::of(self, shop, payment, session);
         draft.fold(&[Fact::Expired], None);
         match draft.commit().await? {
-            Committed::Done(..) => Ok(()),
+            Committed::Done(..) => Ok(true),
             Committed::Refused(_) | Committed::Stale => Err(Problem::new("conflict")),
         }
     }

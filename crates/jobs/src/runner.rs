@@ -270,11 +270,14 @@ impl<C: Send + Sync + 'static> Runner<C> {
                 // Its lane may be free now, which was not known when the wait was reckoned.
                 continue;
             }
+            // In this order, so that a run can be repeated; running jobs first, so that wake-ups cannot starve them. Whether to stop is
+            // looked at on every round.
             tokio::select! {
+                biased;
+                Some(_) = running.next(), if !running.is_empty() => {}
                 _ = stop.changed() => {}
                 () = woken.notified(), if running.len() < AT_ONCE => {}
                 () = pause(wait), if running.len() < AT_ONCE => {}
-                Some(_) = running.next(), if !running.is_empty() => {}
             }
         }
         // What was begun is finished: its lease is ours.

@@ -9,6 +9,7 @@ mod idempotency;
 mod life;
 mod lists;
 mod money;
+mod nodes;
 mod noise;
 mod office;
 mod races;

@@ -55,6 +55,12 @@ impl TestClock {
 /// Dice that fall the same way every time.
 pub struct Dice(AtomicU64);
 
+impl Dice {
+    pub fn new(from: AtomicU64) -> Self {
+        Self(from)
+    }
+}
+
 impl Entropy for Dice {
     fn fill(&self, into: &mut [u8]) {
         for chunk in into.chunks_mut(8) {
@@ -72,10 +78,28 @@ pub struct Gate {
     closed: watch::Sender<bool>,
     waiting: watch::Sender<usize>,
     broken: AtomicBool,
+    failing: AtomicBool,
     pub sent: AtomicUsize,
 }
 
 impl Gate {
+    /// An open one, before that sandbox.
+    pub fn to(sandbox: &Arc<KomojuSandbox>, clock: &Arc<TestClock>) -> Self {
+        Self {
+            inner: InProcess::new("http://sandbox.test/komoju", sandbox.clone(), clock.clone()),
+            closed: watch::Sender::new(false),
+            waiting: watch::Sender::new(0),
+            broken: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
+            sent: AtomicUsize::new(0),
+        }
+    }
+
+    /// From now on nothing that comes through arrives, and nobody hears why.
+    pub fn fail_all(&self) {
+        self.failing.store(true, Ordering::SeqCst);
+    }
+
     pub fn close(&self) {
         self.closed.send_replace(true);
     }
@@ -113,6 +137,9 @@ impl Transport for Gate {
             .await
             .expect("the gate stands");
         self.waiting.send_modify(|waiting| *waiting -= 1);
+        if self.failing.load(Ordering::SeqCst) {
+            return Err(TransportFault::NotSent("connection refused".to_owned()));
+        }
         self.inner.send(request).await
     }
 }
@@ -217,13 +244,7 @@ impl World {
             webhook: None,
         };
         let sandbox = KomojuSandbox::open(config, dice.clone()).expect("a sandbox");
-        let gate = Arc::new(Gate {
-            inner: InProcess::new("http://sandbox.test/komoju", sandbox.clone(), clock.clone()),
-            closed: watch::Sender::new(false),
-            waiting: watch::Sender::new(0),
-            broken: AtomicBool::new(false),
-            sent: AtomicUsize::new(0),
-        });
+        let gate = Arc::new(Gate::to(&sandbox, &clock));
         let endpoints = Arc::new(Endpoints {
             got: Mutex::default(),
             status: AtomicU16::new(200),

@@ -124,6 +124,11 @@ impl KomojuSandbox {
         }))
     }
 
+    /// When to ask for due notifications next, or earlier than that; none when none is owed. For worlds that move time by themselves.
+    pub fn next_notice_at(&self) -> Option<Timestamp> {
+        self.books.next_notice_at()
+    }
+
     fn has_webhook(&self) -> bool {
         self.webhook
             .read()

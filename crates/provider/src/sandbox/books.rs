@@ -327,6 +327,12 @@ impl Books {
         self.next_notice_us.load(Ordering::Relaxed) <= us(now)
     }
 
+    /// When the next notice is due, or earlier than that; none when none is owed.
+    pub fn next_notice_at(&self) -> Option<Timestamp> {
+        let next = self.next_notice_us.load(Ordering::Relaxed);
+        (next != i64::MAX).then(|| instant(next))
+    }
+
     fn lock(&self) -> ReentrantMutexGuard<'_, Open> {
         let open = self.db.lock();
         if !open.together.get() && !open.db.is_autocommit() {

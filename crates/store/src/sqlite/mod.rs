@@ -3,6 +3,8 @@
 mod connection;
 mod readers;
 mod sql;
+#[cfg(feature = "stepped")]
+pub mod stepped;
 mod writer;
 
 use std::borrow::Cow;

@@ -52,10 +52,10 @@ pub(super) fn run(connection: Connection, messages: &flume::Receiver<Message>, c
     }
 }
 
-struct Writer<'a> {
-    connection: Connection,
-    texts: Texts,
-    counters: &'a Counters,
+pub(super) struct Writer<'a> {
+    pub(super) connection: Connection,
+    pub(super) texts: Texts,
+    pub(super) counters: &'a Counters,
 }
 
 /// Why a batch did not commit. It is rolled back in every case.
@@ -136,7 +136,7 @@ impl Writer<'_> {
         }
     }
 
-    fn commit(&mut self, mut batch: Vec<Work>) {
+    pub(super) fn commit(&mut self, mut batch: Vec<Work>) {
         if batch.is_empty() {
             return;
         }

@@ -50,6 +50,8 @@ async fn meanwhile<T>(
     let mut ended = false;
     loop {
         tokio::select! {
+            // so that a run can be repeated
+            biased;
             done = &mut what => return (done, ended),
             Some(_) = running.next(), if !running.is_empty() => ended = true,
         }

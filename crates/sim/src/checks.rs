@@ -75,7 +75,7 @@ pub struct Checks {
     /// How many refunds merchants asked for, by payment.
     pub refund_wishes: BTreeMap<String, u64>,
     /// Until when jobs are leased, by id.
-    leases: BTreeMap<String, i64>,
+    leases: BTreeMap<(String, String), i64>,
     /// What was found.
     pub broken: Vec<String>,
 }
@@ -133,9 +133,9 @@ impl Checks {
         }
     }
 
-    /// A node leases this job until then, saying that it is `now_us`. Nobody else may hold it.
-    pub fn leased(&mut self, job: &str, until_us: i64, now_us: i64) {
-        if let Some(held) = self.leases.insert(job.to_owned(), until_us)
+    /// A node leases this shop's job until then, saying that it is `now_us`. Nobody else may hold it.
+    pub fn leased(&mut self, shop: &str, job: &str, until_us: i64, now_us: i64) {
+        if let Some(held) = self.leases.insert((shop.to_owned(), job.to_owned()), until_us)
             && held > now_us
         {
             self.fail(format!("lease: {job} is given away while it is held"));
@@ -182,7 +182,8 @@ impl Checks {
         });
         for (table, key) in keys.chain(ended) {
             if table == "jobs" {
-                self.leases.remove(text(key, 1));
+                self.leases
+                    .remove(&(text(key, 0).to_owned(), text(key, 1).to_owned()));
             }
         }
         let mut events = Vec::new();

@@ -58,7 +58,7 @@ impl World {
         }
         let recurring = "SELECT COUNT(*) FROM jobs WHERE shop_id = 'hub'";
         let rows = self.database.look(recurring, &[]).expect("the database");
-        if rows[0].int(0).ok() != Some(2) {
+        if rows[0].int(0).ok() != Some(3) {
             self.fail("rest: a recurring job of the hub is gone".to_owned());
         }
     }

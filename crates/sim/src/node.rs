@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use kessai_core::Clock;
 use kessai_engine::inbox::ProcessNotification;
 use kessai_engine::outbox::Deliver;
+use kessai_engine::reconcile::{Reconcile, ReconcileDaily};
 use kessai_engine::settle::{Housekeeping, SettleAttempt, SweepAttempts, Unwind, WatchPayment};
 use kessai_engine::vault::Vault;
 use kessai_engine::{Engine, EngineSettings, Parts};
@@ -111,7 +112,9 @@ impl Node {
             .with::<Deliver>()
             .with::<ProcessNotification>()
             .with::<Housekeeping>()
-            .with::<SweepAttempts>();
+            .with::<SweepAttempts>()
+            .with::<Reconcile>()
+            .with::<ReconcileDaily>();
         let runtime = runtime();
         let (stop, stopped) = watch::channel(false);
         let (waits, wake) = (wishes.clone(), engine.wake());

@@ -940,8 +940,8 @@ impl World {
         let dying = answers.first().map(|answer| answer.node);
         for answer in answers {
             for row in answer.claimed() {
-                if let (Ok(job), Ok(until_us)) = (row.text(1), row.int(5)) {
-                    lock(&self.checks).leased(job, until_us, until_us - LEASE_S * S);
+                if let (Ok(shop), Ok(job), Ok(until_us)) = (row.text(0), row.text(1), row.int(5)) {
+                    lock(&self.checks).leased(shop, job, until_us, until_us - LEASE_S * S);
                 }
             }
             let (low, high) = (20, 400);

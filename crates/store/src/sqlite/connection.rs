@@ -10,7 +10,7 @@ use crate::migrations::{self, Migrate, SQLITE};
 use crate::{StoreError, Value};
 
 const STATEMENTS: usize = 256;
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// How often opening is tried. Each try waits [`OPENED_EVERY`] for locks at most and is followed by as long a pause: ten seconds in all.
 const OPENED_AT_MOST: u32 = 250;
@@ -32,6 +32,19 @@ pub(super) fn open_writer(settings: &SqliteSettings, migrate: Migrate) -> Result
     patiently(|| try_open_writer(settings, migrate))
 }
 
+/// One that only copies the log.
+pub(super) fn open_copier(settings: &SqliteSettings) -> Result<Connection, StoreError> {
+    patiently(|| {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&settings.path, flags).map_err(failed)?;
+        connection.busy_timeout(OPENED_EVERY).map_err(failed)?;
+        connection
+            .execute_batch("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;")
+            .map_err(failed)?;
+        Ok(connection)
+    })
+}
+
 pub(super) fn open_reader(settings: &SqliteSettings) -> Result<Connection, StoreError> {
     patiently(|| try_open_reader(settings))
 }
@@ -47,9 +60,8 @@ fn try_open_writer(settings: &SqliteSettings, migrate: Migrate) -> Result<Connec
     };
     connection.busy_timeout(OPENED_EVERY).map_err(failed)?;
     let pragmas = format!(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{}; PRAGMA wal_autocheckpoint={};",
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{}; PRAGMA wal_autocheckpoint=0;",
         u64::from(settings.cache_mib) * 1024,
-        settings.checkpoint_pages
     );
     connection.execute_batch(&pragmas).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -1,5 +1,6 @@
 //! The embedded engine: one writer thread that group-commits, a few reader threads.
 
+mod checkpoint;
 mod connection;
 mod readers;
 mod sql;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use crate::change::Checked;
 use crate::queue::{Counters, Door, QUEUE, Work, closed, reply};
 use crate::{Backend, ChangeSet, Commit, JobClaim, Migrate, Row, Store, StoreError, StoreStats, Value, jobs};
+use checkpoint::Rewind;
 use readers::Read;
 use writer::Message;
 
@@ -27,20 +29,20 @@ pub struct SqliteSettings {
     pub path: PathBuf,
     /// Page cache of the writer in MiB; a reader takes a quarter of it.
     pub cache_mib: u32,
-    /// The write-ahead log is copied into the file every so many pages. Larger saves work, because pages that change often are
-    /// copied once: 4000 took about 8 % less CPU for each sale than SQLite's 1000. See docs/performance.md.
+    /// The write-ahead log is copied into the file every so many pages, beside the writer. Larger saves work, because pages that change
+    /// often are copied once; the log then takes some 64 MiB of disk. See docs/performance.md.
     pub checkpoint_pages: u32,
     /// Reader threads.
     pub readers: usize,
 }
 
 impl SqliteSettings {
-    /// The defaults: 64 MiB, 4000 pages, 2 readers.
+    /// The defaults: 64 MiB, 16000 pages, 2 readers.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         SqliteSettings {
             path: path.into(),
             cache_mib: 64,
-            checkpoint_pages: 4000,
+            checkpoint_pages: 16_000,
             readers: 2,
         }
     }
@@ -62,13 +64,23 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or creates the database. Blocks for as long as the migrations take.
     pub fn open(settings: &SqliteSettings, migrate: Migrate) -> Result<Self, StoreError> {
-        let writing = connection::open_writer(settings, migrate)?;
+        let mut writing = connection::open_writer(settings, migrate)?;
         let counters = Arc::new(Counters::default());
         let (writer, messages) = flume::bounded(QUEUE);
         let writer = Door::new(writer);
         let counted = Arc::clone(&counters);
+        let rewind = Rewind::default();
+        if !settings.in_memory() {
+            let copier = connection::open_copier(settings)?;
+            let (ask, asked) = flume::bounded(1);
+            checkpoint::ask_every(&mut writing, settings.checkpoint_pages, ask, Arc::clone(&rewind))?;
+            let rewind = Arc::clone(&rewind);
+            spawn("store-checkpoint".into(), move || {
+                checkpoint::run(&copier, &asked, &rewind)
+            })?;
+        }
         spawn("store-writer".into(), move || {
-            writer::run(writing, &messages, &counted)
+            writer::run(writing, &messages, &counted, &rewind)
         })?;
         if settings.in_memory() {
             return Ok(SqliteStore {

@@ -1,12 +1,14 @@
 //! The writer thread: takes whatever waits, commits it in one transaction, answers each caller on its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rusqlite::{Connection, params_from_iter};
 use tokio::sync::oneshot;
 
 use super::readers::{self, Read};
 use super::sql::{self, Bound, QueryError, Texts, Verb, failed};
+use super::{checkpoint, connection};
 use crate::change::{Checked, Guard, Op};
 use crate::queue::{BATCH, BATCH_BYTES, Counters, Settled, Work};
 use crate::table::Table;
@@ -22,14 +24,19 @@ pub(super) enum Message {
     Panic(crate::queue::Reply<Commit>),
 }
 
-pub(super) fn run(connection: Connection, messages: &flume::Receiver<Message>, counters: &Counters) {
+pub(super) fn run(
+    connection: Connection,
+    messages: &flume::Receiver<Message>,
+    counters: &Counters,
+    rewind: &AtomicBool,
+) {
     let mut writer = Writer {
         connection,
         texts: Texts::default(),
         counters,
     };
     loop {
-        match catch_unwind(AssertUnwindSafe(|| writer.serve(messages))) {
+        match catch_unwind(AssertUnwindSafe(|| writer.serve(messages, rewind))) {
             Ok(stopped) => {
                 let checkpoint = writer
                     .connection
@@ -78,7 +85,11 @@ enum Savepoints {
 
 impl Writer<'_> {
     /// Serves until told to stop (then it answers whom to tell) or until nobody is left to ask.
-    fn serve(&mut self, messages: &flume::Receiver<Message>) -> Option<oneshot::Sender<()>> {
+    fn serve(
+        &mut self,
+        messages: &flume::Receiver<Message>,
+        rewind: &AtomicBool,
+    ) -> Option<oneshot::Sender<()>> {
         let mut stopping = None;
         loop {
             // after Stop: what still waits is committed, and nothing is waited for
@@ -113,6 +124,10 @@ impl Writer<'_> {
             }
             self.commit(batch);
             self.read(reads);
+            // after the answers: nobody of this batch waits for it
+            if rewind.load(Relaxed) && rewind.swap(false, Relaxed) {
+                checkpoint::rewind(&self.connection, connection::BUSY_WAIT);
+            }
         }
     }
 

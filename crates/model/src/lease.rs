@@ -1,5 +1,5 @@
 //! One job's lease between two nodes whose clocks differ, either of which may die or sleep. The claim's condition, the guard of the end and the
-//! guard of another try are read from the product's own values ([`Lease::finish`], [`NewJob`]); what a store does with a guard is said here
+//! guard of another try are read from the product's own values ([`Lease::finish`], [`kessai_jobs::NewJob`]); what a store does with a guard is said here
 //! in four lines and tested against both stores by the store's suite.
 use jiff::Timestamp;
 use kessai_jobs::Lease;

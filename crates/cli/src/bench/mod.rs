@@ -54,7 +54,7 @@ pub struct BenchArgs {
     /// A PostgreSQL database for the yardstick alone: it drops its tables.
     #[arg(long)]
     yardstick_database: Option<String>,
-    /// How many payments are stored before list, read and growth. A --folder that an earlier run filled is used again.
+    /// How many payments are stored before list, read and growth. What is stored in a --folder stays there for the next run.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=20_000_000))]
     preload: u64,
     /// Requests a second, instead of as fast as answers come (sale).
@@ -315,7 +315,12 @@ impl Bench {
 
     /// What needs many stored payments: read, list, growth, restart, disk.
     async fn stored(&self) -> anyhow::Result<()> {
-        let folder = self.folder.join("loaded");
+        let store = match self.args.store {
+            On::Sqlite => "loaded-sqlite",
+            On::Postgres => "loaded-postgres",
+        };
+        let kept = self.args.folder.as_ref().unwrap_or(&self.folder);
+        let folder = kept.join(store);
         let loaded = self.args.loaded_database.as_ref().or(self.args.database.as_ref());
         let at = self.at(loaded);
         let hub = HubUnderTest::start(&folder, &at, None).await?;

@@ -85,11 +85,11 @@ impl Connection {
                     .await?;
             }
             Role::Writer => {
-                // Durable: whatever the role's default is.
+                // Durable and READ COMMITTED, whatever the role's defaults are: a batch is one statement without a BEGIN to say so.
                 // Two writers that wait for each other give up long before the server looks for deadlocks (after 1 s).
                 client
                     .batch_execute(
-                        "SET default_transaction_read_only = off; SET lock_timeout = '250ms'; SET statement_timeout = '30s'; \
+                        "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'; SET lock_timeout = '250ms'; SET statement_timeout = '30s'; \
                          SET idle_in_transaction_session_timeout = '60s'; \
                          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
                     )

@@ -2,12 +2,8 @@
 use crate::real::{HttpTransport, Reach, SystemClock, SystemEntropy};
 use anyhow::Context as _;
 use kessai_core::{Clock, Entropy};
-use kessai_engine::inbox::ProcessNotification;
-use kessai_engine::outbox::Deliver;
-use kessai_engine::reconcile::{Reconcile, ReconcileDaily};
-use kessai_engine::settle::{Housekeeping, SettleAttempt, SweepAttempts, Unwind, WatchPayment};
 use kessai_engine::vault::Vault;
-use kessai_engine::{Engine, EngineSettings, Parts};
+use kessai_engine::{Engine, EngineSettings, Parts, every_job};
 use kessai_jobs::Runner;
 use kessai_provider::transport::Transport;
 use kessai_store::repo::{self, micros};
@@ -113,16 +109,12 @@ impl Hub {
     /// The runner that knows every job of the hub.
     pub fn runner(&self) -> Runner<Engine> {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Runner::new(self.store.clone(), clock, self.engine.clone(), LEASE_S)
-            .with::<SettleAttempt>()
-            .with::<WatchPayment>()
-            .with::<Unwind>()
-            .with::<Deliver>()
-            .with::<ProcessNotification>()
-            .with::<Housekeeping>()
-            .with::<SweepAttempts>()
-            .with::<ReconcileDaily>()
-            .with::<Reconcile>()
+        every_job(Runner::new(
+            self.store.clone(),
+            clock,
+            self.engine.clone(),
+            LEASE_S,
+        ))
     }
 
     /// Runs jobs until `stop` says so. The handle ends when what was begun is done.

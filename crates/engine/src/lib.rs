@@ -32,11 +32,13 @@ pub mod timeline;
 pub mod tokens;
 pub mod vault;
 pub mod wire;
+mod work;
 
 pub use directory::{Caller, KeyKind, Shop, ShopDirectory};
 pub use idempotency::{Answer, Halt, Idempotency};
 pub use kessai_store::Store;
 pub use problem::{Code, Problem};
+pub use work::every_job;
 
 use jiff::{SignedDuration, Timestamp};
 use kessai_core::{Clock, Entropy};

@@ -6,7 +6,6 @@ use crate::model::{AttemptBody, Payment, Purpose, Session, attempt_body};
 use crate::operate::{Act, Operating, send};
 use crate::payments::payment_answer;
 use crate::problem::Problem;
-use crate::reconcile::ReconcileDaily;
 use crate::sessions::pay_answer;
 use crate::{Engine, Halt, later};
 use async_trait::async_trait;
@@ -202,17 +201,6 @@ fn retry(problem: Problem) -> JobError {
 }
 
 impl Engine {
-    /// The jobs that run for ever, one of each in a store: whoever queues them first has.
-    pub fn recurring_jobs(&self) -> [NewJob; 3] {
-        let now = self.now();
-        let next = self.settings.reconcile.next_run(now);
-        [
-            NewJob::new::<Self, _>("hub", "housekeeping", now, &Housekeeping {}),
-            NewJob::new::<Self, _>("hub", "sweep", now, &SweepAttempts {}),
-            NewJob::new::<Self, _>("hub", "reconcile", next, &ReconcileDaily {}),
-        ]
-    }
-
     /// Queues a settling for every attempt that is older than any call may take and still only intended; how many there were.
     async fn sweep(&self) -> Result<usize, kessai_store::StoreError> {
         let before = micros(later(

@@ -5,12 +5,8 @@ use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 use kessai_core::Clock;
-use kessai_engine::inbox::ProcessNotification;
-use kessai_engine::outbox::Deliver;
-use kessai_engine::reconcile::{Reconcile, ReconcileDaily};
-use kessai_engine::settle::{Housekeeping, SettleAttempt, SweepAttempts, Unwind, WatchPayment};
 use kessai_engine::vault::Vault;
-use kessai_engine::{Engine, EngineSettings, Parts};
+use kessai_engine::{Engine, EngineSettings, Parts, every_job};
 use kessai_http::{App, Limits};
 use kessai_jobs::Runner;
 use kessai_provider_komoju::Komoju;
@@ -105,16 +101,12 @@ impl Node {
         let engine = engine(database, number, life, &clock, wishes, rng);
         let router = kessai_http::router(App::new(engine.clone(), Limits::default()));
         let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
-        let runner = Runner::new(engine.store().clone(), shared_clock, engine.clone(), LEASE_S)
-            .with::<SettleAttempt>()
-            .with::<WatchPayment>()
-            .with::<Unwind>()
-            .with::<Deliver>()
-            .with::<ProcessNotification>()
-            .with::<Housekeeping>()
-            .with::<SweepAttempts>()
-            .with::<Reconcile>()
-            .with::<ReconcileDaily>();
+        let runner = every_job(Runner::new(
+            engine.store().clone(),
+            shared_clock,
+            engine.clone(),
+            LEASE_S,
+        ));
         let runtime = runtime();
         let (stop, stopped) = watch::channel(false);
         let (waits, wake) = (wishes.clone(), engine.wake());

@@ -9,12 +9,8 @@ use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use kessai_core::{Clock, Entropy, Secret};
 use kessai_engine::directory::{NewAccount, ShopSettings};
-use kessai_engine::inbox::ProcessNotification;
-use kessai_engine::outbox::Deliver;
-use kessai_engine::reconcile::{Reconcile, ReconcileDaily};
-use kessai_engine::settle::{Housekeeping, SettleAttempt, Unwind, WatchPayment};
 use kessai_engine::vault::Vault;
-use kessai_engine::{Engine, EngineSettings, KeyKind, Parts, Shop};
+use kessai_engine::{Engine, EngineSettings, KeyKind, Parts, Shop, every_job};
 use kessai_http::{App, Limits, Timed};
 use kessai_jobs::Runner;
 use kessai_provider::sandbox::{Answer, Ask, InProcess, Sandbox};
@@ -298,15 +294,7 @@ impl World {
                 .expect("an account");
             shops.push(shop);
         }
-        let runner = Runner::new(store, clock.clone(), engine.clone(), 60)
-            .with::<Deliver>()
-            .with::<ProcessNotification>()
-            .with::<SettleAttempt>()
-            .with::<WatchPayment>()
-            .with::<Unwind>()
-            .with::<Housekeeping>()
-            .with::<Reconcile>()
-            .with::<ReconcileDaily>();
+        let runner = every_job(Runner::new(store, clock.clone(), engine.clone(), 60));
         let app = App::new(engine.clone(), limits);
         let world = Self {
             router: kessai_http::router(app.clone()),

@@ -4,6 +4,7 @@ use crate::app::{App, is_id};
 use crate::shown::{method_detail, state_of};
 pub(crate) mod files;
 mod offer;
+mod returns;
 mod slip;
 
 use axum::Router;
@@ -18,9 +19,7 @@ use kessai_engine::payments::Source;
 use kessai_engine::sessions::{PaySession, return_to};
 use kessai_engine::{Problem, Shop};
 use kessai_store::repo;
-use kessai_web::shopper::{
-    Cancelled, Completed, Expired, FrameReturn, NotFound, Processing, ServerError, ThreeDSecure,
-};
+use kessai_web::shopper::{Cancelled, Completed, Expired, NotFound, Processing, ServerError, ThreeDSecure};
 use kessai_web::{Frame, Locale, Page, State as Shown, render};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -33,12 +32,12 @@ pub(crate) fn router() -> Router<App> {
         .route("/sessions/{id}", get(checkout))
         .route("/sessions/{id}/pay", post(pay))
         .route("/sessions/{id}/authenticate", get(authenticate))
-        .route("/sessions/{id}/return", get(come_back))
+        .route("/sessions/{id}/return", get(returns::come_back))
         .route("/sessions/{id}/status", get(session_status))
         .route("/instructions/{payment}", get(slip::instructions))
         .route("/instructions/{payment}/status", get(slip::payment_status))
-        .route("/payments/{payment}/return", get(direct_return))
-        .route("/secure_tokens/{id}/return", get(secure_token_return))
+        .route("/payments/{payment}/return", get(returns::direct_return))
+        .route("/secure_tokens/{id}/return", get(returns::secure_token_return))
         .route("/assets/{*file}", get(files::asset))
         .route("/payment_methods/{file}", get(files::mark))
 }
@@ -111,8 +110,13 @@ fn locale(asked: &Asked, default: Option<&str>, headers: &HeaderMap) -> Locale {
     Locale::negotiate(asked.locale.as_deref(), default, accepted(headers))
 }
 
+/// What was asked for, or the problem as a page.
+fn or_refused(shown: Result<Response, Problem>, here: &str, asked: &Asked, headers: &HeaderMap) -> Response {
+    shown.unwrap_or_else(|problem| refused(&problem, here, locale(asked, None, headers)))
+}
+
 /// A problem as a page. Only what was never there says so; the rest is ours to look into.
-fn refused(problem: &Problem, here: &str, locale: Locale) -> Response {
+pub(crate) fn refused(problem: &Problem, here: &str, locale: Locale) -> Response {
     let here = here.to_owned();
     match problem.status() {
         404 => page(StatusCode::NOT_FOUND, &NotFound { live: true, here }, locale),
@@ -185,13 +189,7 @@ async fn checkout(
         let (session, payment) = app.engine.session(&shop, &id).await?;
         Ok::<_, Problem>(show(&app, &shop, &session, payment.as_ref(), &asked, &headers))
     };
-    shown.await.unwrap_or_else(|problem| {
-        refused(
-            &problem,
-            &format!("/sessions/{id}"),
-            locale(&asked, None, &headers),
-        )
-    })
+    or_refused(shown.await, &format!("/sessions/{id}"), &asked, &headers)
 }
 
 /// The page of a session as it now stands.
@@ -443,96 +441,7 @@ async fn authenticate(
             locale,
         ))
     };
-    shown.await.unwrap_or_else(|problem| {
-        refused(
-            &problem,
-            &format!("/sessions/{id}"),
-            locale(&asked, None, &headers),
-        )
-    })
-}
-
-async fn come_back(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Response {
-    let framed = headers
-        .get("sec-fetch-dest")
-        .is_some_and(|value| value == "iframe");
-    let back = async {
-        let shop = shop_of_session(&app, &id).await?;
-        if framed {
-            let (session, _) = app.engine.session(&shop, &id).await?;
-            let locale = locale(&asked, Some(&session.body.locale), &headers);
-            let onward = format!("/sessions/{id}/return");
-            let frame = frame(&app, &shop, onward.clone());
-            return Ok(page(StatusCode::OK, &FrameReturn { frame, onward }, locale));
-        }
-        Ok::<_, Problem>(see_other(&where_now(&app, &shop, &id).await?))
-    };
-    back.await.unwrap_or_else(|problem| {
-        refused(
-            &problem,
-            &format!("/sessions/{id}"),
-            locale(&asked, None, &headers),
-        )
-    })
-}
-
-/// Asks the provider, then says where the shopper belongs.
-async fn where_now(app: &App, shop: &Shop, id: &str) -> Result<String, Problem> {
-    let page = format!("/sessions/{id}");
-    let (session, payment) = app.engine.session(shop, id).await?;
-    let payment = match payment {
-        // A provider that does not answer now is asked again by the watch; the shopper waits on a page of ours.
-        Some(payment) => match app.engine.refresh(shop, payment.id.as_str()).await {
-            Ok(payment) => payment,
-            Err(problem) if problem.status() >= 500 => payment,
-            Err(problem) => return Err(problem),
-        },
-        // A notification was faster than the shopper: the session has let go of what failed, but they are owed the reason.
-        None => match last_try(app, shop, id).await? {
-            Some(payment) => payment,
-            None => return Ok(page),
-        },
-    };
-    let back = || match &session.body.return_url {
-        Some(_) => return_to("", &session),
-        None => page.clone(),
-    };
-    Ok(match payment.status() {
-        _ if payment.body.state.in_flight().is_some() => page,
-        Status::Captured | Status::Refunded => back(),
-        Status::Authorized if is_slip(&payment) => format!("/instructions/{}", payment.id),
-        Status::Authorized => back(),
-        Status::Pending | Status::Cancelled => format!("{page}?error=abandoned&method={}", payment.method),
-        Status::Expired => format!("{page}?error=abandoned"),
-        Status::Failed => {
-            // A card comes back here from the bank's check only, and an inquiry says that it failed but not why.
-            let code = match payment.body.state.failure() {
-                None | Some("other_error") if payment.method.as_ref() == "credit_card" => {
-                    "three_d_secure_failed"
-                }
-                code => code.unwrap_or("other_error"),
-            };
-            format!("{page}?error={code}&method={}", payment.method)
-        }
-    })
-}
-
-/// The newest payment that was begun in a session.
-async fn last_try(app: &App, shop: &Shop, id: &str) -> Result<Option<Payment>, Problem> {
-    let filter = repo::PaymentFilter {
-        session: Some(id.into()),
-        ..repo::PaymentFilter::default()
-    };
-    let rows = repo::payments(app.engine.store().as_ref(), &shop.id, &filter, 0, 1).await?;
-    match rows.first() {
-        Some(row) => app.engine.payment(shop, &row.id).await.map(Some),
-        None => Ok(None),
-    }
+    or_refused(shown.await, &format!("/sessions/{id}"), &asked, &headers)
 }
 
 fn changed(state: &str, redirect: Option<String>, terminal: bool) -> Response {
@@ -570,85 +479,6 @@ async fn session_status(State(app): State<App>, Path(id): Path<String>) -> Respo
     };
     told.await
         .unwrap_or_else(|_| StatusCode::NOT_FOUND.into_response())
-}
-
-/// A shopper of a payment without a session comes back: the provider is asked, then the shop's page opens.
-async fn direct_return(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Response {
-    let back = async {
-        let shop = shop_of_payment(&app, &id).await?;
-        let payment = match app.engine.refresh(&shop, &id).await {
-            Ok(payment) => payment,
-            Err(problem) if problem.status() >= 500 => app.engine.payment(&shop, &id).await?,
-            Err(problem) => return Err(problem),
-        };
-        let body = &payment.body;
-        let given_up =
-            asked.cancelled.is_some() && !matches!(payment.status(), Status::Captured | Status::Authorized);
-        let url = if given_up {
-            body.cancel_url.as_ref().or(body.return_url.as_ref())
-        } else {
-            body.return_url.as_ref()
-        };
-        if let Some(url) = url {
-            return Ok(see_other(url));
-        }
-        let locale = locale(&asked, Some(&body.locale), &headers);
-        let frame = frame(&app, &shop, format!("/payments/{id}/return"));
-        let reference = id.clone();
-        if given_up || !matches!(payment.status(), Status::Captured | Status::Authorized) {
-            return Ok(page(
-                StatusCode::OK,
-                &Cancelled {
-                    frame,
-                    reference,
-                    return_url: None,
-                },
-                locale,
-            ));
-        }
-        let completed = Completed {
-            frame,
-            amount: payment.total().minor(),
-            currency: body.totals.currency.code().into(),
-            state: state_of(&payment),
-            method: payment.method.to_string(),
-            method_detail: method_detail(&payment),
-            paid_at: body.captured_at.map(repo::instant),
-            order_number: payment.order_number.as_ref().map(ToString::to_string),
-            payment_id: reference,
-            return_url: None,
-        };
-        Ok::<_, Problem>(page(StatusCode::OK, &completed, locale))
-    };
-    back.await.unwrap_or_else(|problem| {
-        refused(
-            &problem,
-            &format!("/payments/{id}/return"),
-            locale(&asked, None, &headers),
-        )
-    })
-}
-
-async fn secure_token_return(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-    headers: HeaderMap,
-) -> Response {
-    let found = if is_id(&id) {
-        app.engine.secure_token_return(&id).await
-    } else {
-        Err(Problem::not_found())
-    };
-    match found {
-        Ok(url) => see_other(&url),
-        Err(problem) => refused(&problem, "/", locale(&asked, None, &headers)),
-    }
 }
 
 #[cfg(test)]

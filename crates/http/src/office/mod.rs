@@ -30,7 +30,6 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 use kessai_engine::Problem;
-use kessai_web::shopper::{NotFound, ServerError};
 use kessai_web::{Locale, Page};
 
 /// The clerk's doors.
@@ -135,23 +134,7 @@ type Handled = Result<Response, Instead>;
 
 /// A problem as a page, with its code in small print.
 fn refused(problem: &Problem, here: &str, locale: Locale) -> Instead {
-    let here = here.to_owned();
-    let response = match problem.status() {
-        404 => page(StatusCode::NOT_FOUND, &NotFound { live: true, here }, locale),
-        status => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            page(
-                status,
-                &ServerError {
-                    live: true,
-                    here,
-                    reference: problem.code.name.into(),
-                },
-                locale,
-            )
-        }
-    };
-    response.into()
+    checkout::refused(problem, here, locale).into()
 }
 
 /// The form was not made for this session, or came from another site. Nothing was done.

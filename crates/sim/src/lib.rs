@@ -9,13 +9,14 @@ pub mod fault;
 mod lines;
 mod node;
 pub mod people;
+mod plan;
 pub mod rng;
 pub mod runner;
 mod shared;
 mod world;
 
 pub use fault::{Fault, Sky};
-pub use world::{Outcome, Plan};
+pub use plan::{Outcome, Plan};
 
 /// Runs one seed to its end. Of every sixteen seeds one also writes the hub's log lines, which may hold no secret either.
 pub fn run(plan: Plan) -> Outcome {

@@ -55,6 +55,11 @@ fn print(path: &str, body: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Whether an answer is the last one under its key.
+fn stays(seen: &Seen) -> bool {
+    !matches!(seen.status, 409 | 500 | 503 | 504)
+}
+
 fn card(number: &str) -> Value {
     json!({"type": "credit_card", "number": number, "month": 12, "year": 2035, "verification_value": CODE})
 }
@@ -158,7 +163,7 @@ impl Person {
         let waits = [2, 5, 15, 40, 90, 240, 600, 1_800, 3_600, 7_200];
         for wait in waits {
             match self.ask("POST", path, Some(key), body).await {
-                Some(seen) if !matches!(seen.status, 409 | 500 | 503 | 504) => return Some(seen),
+                Some(seen) if stays(&seen) => return Some(seen),
                 _ => {}
             }
             self.count("merchant: the same key again");
@@ -171,14 +176,26 @@ impl Person {
     /// Two requests under one key at once, which may meet on two nodes.
     async fn insist_twice(&mut self, path: &str, key: &str, body: &Value) -> Heard {
         self.count("merchant: one key twice at once");
-        let (first, _) = tokio::join!(
-            self.ask("POST", path, Some(key), body),
-            self.ask("POST", path, Some(key), body)
-        );
+        let (first, _) = self.at_once((path, key), (path, key), body).await;
         match first {
-            Some(seen) if !matches!(seen.status, 409 | 500 | 503 | 504) => Some(seen),
+            Some(seen) if stays(&seen) => Some(seen),
             _ => self.insist(path, key, body).await,
         }
+    }
+
+    /// Two requests at once, each to a path under a key.
+    async fn at_once(&self, one: (&str, &str), two: (&str, &str), body: &Value) -> (Heard, Heard) {
+        tokio::join!(
+            self.ask("POST", one.0, Some(one.1), body),
+            self.ask("POST", two.0, Some(two.1), body)
+        )
+    }
+
+    /// Two requests at once, and each again until it has an answer.
+    async fn race(&mut self, one: (&str, &str), two: (&str, &str), body: &Value) {
+        let _ = self.at_once(one, two, body).await;
+        let _ = self.insist(one.0, one.1, body).await;
+        let _ = self.insist(two.0, two.1, body).await;
     }
 
     async fn shopper(&self, payment: &str, act: &'static str, amount: Option<i64>) -> bool {
@@ -263,10 +280,9 @@ impl Person {
         let mut body = self.wish(amount, card(GOOD_CARD), true);
         body["external_order_num"] = json!(format!("order-{}", self.n));
         let (one, two) = (self.key(), self.key());
-        let (a, b) = tokio::join!(
-            self.ask("POST", "/payments", Some(&one), &body),
-            self.ask("POST", "/payments", Some(&two), &body)
-        );
+        let (a, b) = self
+            .at_once(("/payments", &one), ("/payments", &two), &body)
+            .await;
         let done = |seen: &Heard| seen.as_ref().is_some_and(|seen| seen.status < 300);
         if done(&a) && done(&b) {
             self.checks()
@@ -312,10 +328,7 @@ impl Person {
             let paid = if self.rng.percent(15) {
                 self.count("shopper: double click");
                 let (one, two) = (self.key(), self.key());
-                let (a, b) = tokio::join!(
-                    self.ask("POST", &path, Some(&one), &pay),
-                    self.ask("POST", &path, Some(&two), &pay)
-                );
+                let (a, b) = self.at_once((&path, &one), (&path, &two), &pay).await;
                 a.or(b)
             } else if self.rng.percent(30) {
                 self.by_form(&session, &pay).await
@@ -338,10 +351,7 @@ impl Person {
         }
         if self.rng.percent(30) {
             self.count("merchant: cancels a session");
-            let key = self.key();
-            let _ = self
-                .insist(&format!("/sessions/{session}/cancel"), &key, &json!({}))
-                .await;
+            self.cancel(&format!("/sessions/{session}")).await;
         }
     }
 
@@ -438,22 +448,19 @@ impl Person {
                     format!("/payments/{id}/refund"),
                     json!({"amount": amount / 2 + 1}),
                 );
-                let _ = tokio::join!(
-                    self.ask("POST", &path, Some(&one), &body),
-                    self.ask("POST", &path, Some(&two), &body)
-                );
-                let _ = self.insist(&path, &one, &body).await;
-                let _ = self.insist(&path, &two, &body).await;
+                self.race((&path, &one), (&path, &two), &body).await;
             }
             _ => {
                 self.count("merchant: cancels what is paid");
-                let key = self.key();
-                let _ = self
-                    .insist(&format!("/payments/{id}/cancel"), &key, &json!({}))
-                    .await;
+                self.cancel(&format!("/payments/{id}")).await;
             }
         }
         self.look(id).await;
+    }
+
+    async fn cancel(&mut self, what: &str) {
+        let key = self.key();
+        let _ = self.insist(&format!("{what}/cancel"), &key, &json!({})).await;
     }
 
     async fn look(&mut self, id: &str) {
@@ -503,13 +510,7 @@ impl Person {
             3 => {
                 self.count("merchant: capture and cancel at once");
                 let other = self.key();
-                let body = json!({});
-                let _ = tokio::join!(
-                    self.ask("POST", &capture, Some(&key), &body),
-                    self.ask("POST", &cancel, Some(&other), &body)
-                );
-                let _ = self.insist(&capture, &key, &body).await;
-                let _ = self.insist(&cancel, &other, &body).await;
+                self.race((&capture, &key), (&cancel, &other), &json!({})).await;
                 return;
             }
             // Nobody does anything; it lapses after a month.

@@ -1,6 +1,6 @@
 //! Many seeds side by side, and what they covered; a failing one made small.
 use crate::fault::{Fault, Sky};
-use crate::world::{Outcome, Plan};
+use crate::plan::{Outcome, Plan};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;

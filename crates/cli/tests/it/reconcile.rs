@@ -1,44 +1,15 @@
 //! `kessai reconcile` as an operator runs it, beside a live hub, after somebody changed the provider's books behind our back.
-use crate::world::{Api, free_port, kessai, ready};
+use crate::world::{Api, Running, add_shop, free_port, kessai, sandbox, serve};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-
-/// A process that is ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use std::process::{Command, Output};
 
 type Environment = Vec<(&'static str, String)>;
 
-/// The sandbox in a process of its own, which sends no notifications: nobody tells the hub anything.
-fn sandbox(folder: &Path, port: u16) -> (Running, Value) {
-    let mut child = kessai(folder, &[])
-        .args([
-            "sandbox",
-            "--data",
-            "sandbox",
-            "--secret-key",
-            "sk_test_books",
-            "--listen",
-        ])
-        .arg(format!("127.0.0.1:{port}"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let said: Value = serde_json::from_str(&line).unwrap();
-    (Running(child), said["komoju"].clone())
+/// The sandbox on that port, which sends no notifications: nobody tells the hub anything.
+fn silent(folder: &Path, port: u16) -> (Running, Value) {
+    let listen = format!("127.0.0.1:{port}");
+    sandbox(folder, &["--secret-key", "sk_test_books", "--listen", &listen])
 }
 
 fn reconcile(folder: &Path, environment: &Environment, more: &[&str]) -> (Option<i32>, Output) {
@@ -84,7 +55,7 @@ async fn compare(database: Option<String>) {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path();
     let port = free_port();
-    let (provider, komoju) = sandbox(place, port);
+    let (provider, komoju) = silent(place, port);
     let text = |name: &str| komoju[name].as_str().unwrap().to_owned();
     let url = text("url");
     let mut environment: Environment = vec![
@@ -96,18 +67,9 @@ async fn compare(database: Option<String>) {
     if let Some(database) = database {
         environment.push(("KESSAI_STORE__DATABASE", database));
     }
-    let added = kessai(place, &environment)
-        .args(["shop", "add", "Books", "--komoju-url", &url])
-        .output()
-        .unwrap();
-    assert!(
-        added.status.success(),
-        "{}",
-        String::from_utf8_lossy(&added.stderr)
-    );
-    let shop: Value = serde_json::from_slice(&added.stdout).unwrap();
+    let shop = add_shop(place, &environment, "Books", &url);
     let id = shop["shop"].as_str().unwrap();
-    let (_hub, hub) = serve(place, &environment).await;
+    let (_hub, hub) = serve(place, &environment, free_port()).await;
     let api = Api::new(&hub, shop["secret_key"].as_str().unwrap());
     let at_provider = Api::new(&url, &text("secret_key"));
 
@@ -209,7 +171,7 @@ async fn compare(database: Option<String>) {
     );
     assert!(report["runs"][0]["trouble"].is_string(), "{report}");
     // It is back: the same command goes on with the run that was held up.
-    let (_provider, _) = sandbox(place, port);
+    let (_provider, _) = silent(place, port);
     let (code, output) = reconcile(place, &environment, &["--json"]);
     let back = said(&output);
     assert_eq!(code, Some(3), "{back}");
@@ -222,22 +184,6 @@ async fn compare(database: Option<String>) {
     let (code, output) = reconcile(place, &environment, &["--shop", "nobody"]);
     assert_eq!(code, Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("kessai shop list"));
-}
-
-async fn serve(folder: &Path, environment: &Environment) -> (Running, String) {
-    let url = format!("http://127.0.0.1:{}", free_port());
-    let mut command: Command = kessai(folder, environment);
-    let running = Running(
-        command
-            .env("KESSAI_SERVER__LISTEN", url.trim_start_matches("http://"))
-            .env("KESSAI_SERVER__PUBLIC_URL", &url)
-            .arg("serve")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    ready(&url).await;
-    (running, url)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,35 +1,6 @@
 //! `kessai serve` as an operator runs it: sandbox, hub and tools each a process of its own.
-use crate::world::{Api, Endpoint, free_port, kessai, ready, until};
+use crate::world::{Api, Endpoint, add_shop, free_port, kessai, sandbox, serve, until};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Stdio};
-
-/// A process that is ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn serve(folder: &Path, environment: &[(&str, String)], port: u16) -> (Running, String) {
-    let url = format!("http://127.0.0.1:{port}");
-    let mut all = environment.to_vec();
-    all.push(("KESSAI_SERVER__LISTEN", format!("127.0.0.1:{port}")));
-    all.push(("KESSAI_SERVER__PUBLIC_URL", url.clone()));
-    let running = Running(
-        kessai(folder, &all)
-            .arg("serve")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    ready(&url).await;
-    (running, url)
-}
 
 fn card(amount: i64) -> Value {
     json!({"amount": amount, "currency": "JPY", "tax": 0,
@@ -41,19 +12,8 @@ async fn two_nodes_on_one_postgresql_take_payments_together_and_send_traces() {
     let folder = tempfile::tempdir().unwrap();
     let database = kessai_store::testkit::pg::database().await;
     let collector = Endpoint::listen().await;
-    let mut sandbox = kessai(folder.path(), &[])
-        .args(["sandbox", "--listen", "127.0.0.1:0", "--data", "sandbox"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(sandbox.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let _sandbox = Running(sandbox);
-    let komoju: Value = serde_json::from_str(&line).unwrap();
-    let text = |name: &str| komoju["komoju"][name].as_str().unwrap().to_owned();
+    let (_sandbox, komoju) = sandbox(folder.path(), &["--listen", "127.0.0.1:0"]);
+    let text = |name: &str| komoju[name].as_str().unwrap().to_owned();
     let environment = [
         ("KESSAI_STORE__DATABASE", database.address()),
         (
@@ -64,16 +24,7 @@ async fn two_nodes_on_one_postgresql_take_payments_together_and_send_traces() {
         ("KOMOJU_PUBLISHABLE_KEY", text("publishable_key")),
         ("KOMOJU_WEBHOOK_SECRET", "whsec_loopback".to_owned()),
     ];
-    let added = kessai(folder.path(), &environment)
-        .args(["shop", "add", "Two nodes", "--komoju-url", &text("url")])
-        .output()
-        .unwrap();
-    assert!(
-        added.status.success(),
-        "{}",
-        String::from_utf8_lossy(&added.stderr)
-    );
-    let shop: Value = serde_json::from_slice(&added.stdout).unwrap();
+    let shop = add_shop(folder.path(), &environment, "Two nodes", &text("url"));
     let key = shop["secret_key"].as_str().unwrap();
 
     let (_one, first) = serve(folder.path(), &environment, free_port()).await;

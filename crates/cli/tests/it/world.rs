@@ -34,11 +34,7 @@ impl Demo {
             .stderr(Stdio::inherit())
             .spawn()
             .expect("the binary starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped"))
-            .read_line(&mut line)
-            .expect("a line");
-        let line = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
+        let line = first_line(&mut child);
         Self {
             child,
             line,
@@ -177,6 +173,65 @@ pub fn kessai(folder: &Path, environment: &[(&str, String)]) -> Command {
         .current_dir(folder)
         .envs(environment.iter().map(|(name, value)| (*name, value)));
     command
+}
+
+/// A process that is ended with the test.
+pub struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `kessai sandbox` in a process of its own, and what it says of itself.
+pub fn sandbox(folder: &Path, more: &[&str]) -> (Running, Value) {
+    let child = kessai(folder, &[])
+        .args(["sandbox", "--data", "sandbox"])
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut running = Running(child);
+    let line = first_line(&mut running.0);
+    (running, line["komoju"].clone())
+}
+
+/// A shop for that sandbox, as `kessai shop add` shows it.
+pub fn add_shop(folder: &Path, environment: &[(&str, String)], name: &str, komoju_url: &str) -> Value {
+    let added = kessai(folder, environment)
+        .args(["shop", "add", name, "--komoju-url", komoju_url])
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&added.stderr);
+    assert!(added.status.success(), "{said}");
+    serde_json::from_slice(&added.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// `kessai serve` on a port, once it is ready, and its address.
+pub async fn serve(folder: &Path, environment: &[(&str, String)], port: u16) -> (Running, String) {
+    let url = format!("http://127.0.0.1:{port}");
+    let child = kessai(folder, environment)
+        .env("KESSAI_SERVER__LISTEN", format!("127.0.0.1:{port}"))
+        .env("KESSAI_SERVER__PUBLIC_URL", &url)
+        .arg("serve")
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let running = Running(child);
+    ready(&url).await;
+    (running, url)
+}
+
+/// The line of JSON that a process prints first.
+fn first_line(child: &mut Child) -> Value {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("a line");
+    serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"))
 }
 
 /// Waits until a hub answers that it is ready.

@@ -1,15 +1,10 @@
 //! Money that does not go as it was asked to: lost replies, late facts, other people's payments.
 use crate::world::{GOOD_CARD, World, sale};
-use kessai_provider::transport::Method;
 use serde_json::{Value, json};
 
 fn card(amount: i64, capture: bool) -> Value {
     json!({"amount": amount, "currency": "JPY", "tax": 0, "capture": capture,
            "payment_details": {"type": "credit_card", "number": GOOD_CARD, "month": 12, "year": 2039}})
-}
-
-async fn made(world: &World, body: Value) -> String {
-    world.post("/payments", body).await.ok().str("/id").to_owned()
 }
 
 #[tokio::test]
@@ -33,7 +28,7 @@ async fn events_and_answers_are_the_same_bytes_and_show_no_operation_that_is_ove
 #[tokio::test]
 async fn a_refund_whose_reply_is_lost_says_so_and_is_settled_by_inquiry_once() {
     let world = World::new().await;
-    let id = made(&world, card(3_000, true)).await;
+    let id = world.made(card(3_000, true)).await;
     world.fault(json!({"operation": "payments.refund", "kind": "lose_after", "remaining": 1}));
     let unknown = world
         .post_under("r", &format!("/payments/{id}/refund"), json!({"amount": 1_000}))
@@ -43,10 +38,7 @@ async fn a_refund_whose_reply_is_lost_says_so_and_is_settled_by_inquiry_once() {
         (202, "refund_pending")
     );
     assert_eq!(unknown.int("/amount_refunded"), 0, "nothing is claimed");
-    world
-        .post(&format!("/payments/{id}/refund"), json!({}))
-        .await
-        .refused(409, "conflict");
+    world.act(&id, "refund", json!({})).await.refused(409, "conflict");
     world.advance(3_600).await;
     let now = world.get(&format!("/payments/{id}")).await.ok();
     assert_eq!(
@@ -59,39 +51,33 @@ async fn a_refund_whose_reply_is_lost_says_so_and_is_settled_by_inquiry_once() {
         .post_under("r", &format!("/payments/{id}/refund"), json!({"amount": 1_000}))
         .await;
     assert_eq!(same.text, unknown.text, "same key, same answer, for ever");
-    world
-        .post(&format!("/payments/{id}/refund"), json!({}))
-        .await
-        .ok();
+    world.act(&id, "refund", json!({})).await.ok();
     assert_eq!(world.books(&id).await, [3_000, 3_000, 3_000, 0]);
 }
 
 #[tokio::test]
 async fn a_capture_that_never_arrived_frees_the_payment_for_another_try() {
     let world = World::new().await;
-    let id = made(&world, card(3_000, false)).await;
+    let id = world.made(card(3_000, false)).await;
     world.fault(json!({"operation": "payments.capture", "kind": "lose_before", "remaining": 1}));
-    let unknown = world.post(&format!("/payments/{id}/capture"), json!({})).await;
+    let unknown = world.act(&id, "capture", json!({})).await;
     assert_eq!((unknown.status, unknown.str("/status")), (202, "authorized"));
     world.advance(120).await;
     world
-        .post(&format!("/payments/{id}/capture"), json!({}))
+        .act(&id, "capture", json!({}))
         .await
         .refused(409, "conflict");
     world.advance(3_600).await;
-    world
-        .post(&format!("/payments/{id}/capture"), json!({}))
-        .await
-        .ok();
+    world.act(&id, "capture", json!({})).await.ok();
     assert_eq!(world.books(&id).await, [3_000, 3_000, 0, 0]);
 }
 
 #[tokio::test]
 async fn an_attempt_that_grows_old_while_its_inquiry_is_answered_is_asked_about_once_more() {
     let world = World::new().await;
-    let id = made(&world, card(3_000, false)).await;
+    let id = world.made(card(3_000, false)).await;
     world.fault(json!({"operation": "payments.capture", "kind": "lose_before", "remaining": 1}));
-    world.post(&format!("/payments/{id}/capture"), json!({})).await;
+    world.act(&id, "capture", json!({})).await;
     // The question is asked while the capture may still be on its way; the answer is read eleven minutes later.
     world.gate.close();
     let shop = world.shop().await;
@@ -115,7 +101,7 @@ async fn an_attempt_that_grows_old_while_its_inquiry_is_answered_is_asked_about_
 async fn an_operation_that_a_crash_kept_from_its_provider_is_no_success_under_its_key() {
     let world = World::new().await;
     for (capture, operation) in [(false, "capture"), (false, "cancel"), (true, "refund")] {
-        let id = made(&world, card(3_000, capture)).await;
+        let id = world.made(card(3_000, capture)).await;
         let path = format!("/payments/{id}/{operation}");
         let before = world.status(&id).await;
         world.gate.break_once();
@@ -144,22 +130,13 @@ async fn an_operation_that_a_crash_kept_from_its_provider_is_no_success_under_it
 #[tokio::test]
 async fn a_lost_refund_of_an_old_payment_is_not_taken_for_an_old_doubt() {
     let world = World::new().await;
-    let id = made(&world, card(3_000, true)).await;
+    let id = world.made(card(3_000, true)).await;
     world.advance(40 * 86_400).await;
     world.fault(json!({"operation": "payments.refund", "kind": "lose_before", "remaining": 1}));
-    world.post(&format!("/payments/{id}/refund"), json!({})).await;
+    world.act(&id, "refund", json!({})).await;
     world.advance(3_600).await;
-    let open = world.get("/discrepancies").await.ok();
-    assert_eq!(
-        open.body["data"].as_array().map(Vec::len),
-        Some(0),
-        "{}",
-        open.text
-    );
-    world
-        .post(&format!("/payments/{id}/refund"), json!({}))
-        .await
-        .ok();
+    assert_eq!(world.open_discrepancies().await, Vec::<String>::new());
+    world.act(&id, "refund", json!({})).await.ok();
 }
 
 #[tokio::test]
@@ -167,71 +144,50 @@ async fn a_payment_that_carries_another_order_number_at_the_provider_is_not_beli
     let world = World::new().await;
     let wallet = json!({"amount": 1_000, "currency": "JPY", "tax": 0, "return_url": "https://shop.example/",
                         "payment_details": {"type": "paypay"}});
-    let id = made(&world, wallet).await;
-    let reference = world.payment(&id).await.reference.unwrap();
-    world.control(
-        Method::Post,
-        &format!("payments/{reference}/edit"),
-        json!({"status": "captured", "external_order_num": "0000000000000000000000000_1", "event": "payment.captured"}),
-    );
+    let id = world.made(wallet).await;
+    world
+        .edit(
+            &id,
+            json!({"status": "captured", "external_order_num": "0000000000000000000000000_1", "event": "payment.captured"}),
+        )
+        .await;
     world.advance(600).await;
     assert_eq!(
         world.status(&id).await,
         "pending",
         "somebody else's money pays nothing here"
     );
-    let open = world.get("/discrepancies").await.ok();
-    let kinds: Vec<&str> = open.body["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|d| d["kind"].as_str())
-        .collect();
-    assert!(kinds.contains(&"other_payment"), "{}", open.text);
+    let kinds = world.open_discrepancies().await;
+    assert!(kinds.contains(&"other_payment".to_owned()), "{kinds:?}");
 }
 
 #[tokio::test]
 async fn an_authorization_that_turns_up_after_the_end_is_given_up_at_the_provider_and_shown_to_a_person() {
     let world = World::new().await;
-    let id = made(&world, card(2_000, false)).await;
-    let path = format!("/payments/{id}/cancel");
-    world.post(&path, json!({})).await.ok();
-    let reference = world.payment(&id).await.reference.unwrap();
-    world.control(
-        Method::Post,
-        &format!("payments/{reference}/edit"),
-        json!({"status": "authorized", "event": "payment.authorized"}),
-    );
+    let id = world.made(card(2_000, false)).await;
+    world.act(&id, "cancel", json!({})).await.ok();
+    let late = json!({"status": "authorized", "event": "payment.authorized"});
+    world.edit(&id, late).await;
     world.advance(600).await;
     assert_eq!(
         world.status(&id).await,
         "cancelled",
         "a late fact never moves a payment backwards"
     );
-    let there = world.control(Method::Get, &format!("payments/{reference}"), Value::Null);
-    assert_eq!(there["status"], "cancelled");
-    let open = world.get("/discrepancies").await.ok();
-    let kinds: Vec<&str> = open.body["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|d| d["kind"].as_str())
-        .collect();
-    assert_eq!(kinds, ["late_authorization"]);
+    assert_eq!(world.there(&id).await["status"], "cancelled");
+    assert_eq!(world.open_discrepancies().await, ["late_authorization"]);
 }
 
 #[tokio::test]
 async fn a_lost_refund_is_not_settled_by_somebody_elses_payment() {
     let world = World::new().await;
-    let id = made(&world, card(3_000, true)).await;
-    let reference = world.payment(&id).await.reference.unwrap();
+    let id = world.made(card(3_000, true)).await;
     world.fault(json!({"operation": "payments.refund", "kind": "lose_after", "remaining": 1}));
-    let unknown = world
-        .post(&format!("/payments/{id}/refund"), json!({"amount": 1_000}))
-        .await;
+    let unknown = world.act(&id, "refund", json!({"amount": 1_000})).await;
     assert_eq!(unknown.status, 202);
-    let number = json!({"external_order_num": "0000000000000000000000000_1"});
-    world.control(Method::Post, &format!("payments/{reference}/edit"), number);
+    world
+        .edit(&id, json!({"external_order_num": "0000000000000000000000000_1"}))
+        .await;
     world.advance(3_600).await;
     let now = world.get(&format!("/payments/{id}")).await.ok();
     assert_eq!(
@@ -240,8 +196,9 @@ async fn a_lost_refund_is_not_settled_by_somebody_elses_payment() {
     );
     let open = world.get("/discrepancies").await.ok();
     assert_eq!(open.str("/data/0/kind"), "other_payment");
-    let number = json!({"external_order_num": format!("{id}_1")});
-    world.control(Method::Post, &format!("payments/{reference}/edit"), number);
+    world
+        .edit(&id, json!({"external_order_num": format!("{id}_1")}))
+        .await;
     world.advance(86_400).await;
     let now = world.get(&format!("/payments/{id}")).await.ok();
     assert_eq!(now.int("/amount_refunded"), 1_000, "{}", now.text);

@@ -20,10 +20,6 @@ async fn quiet() -> World {
     world
 }
 
-async fn made(world: &World, body: Value) -> String {
-    world.post("/payments", body).await.ok().str("/id").to_owned()
-}
-
 /// The recurring jobs, as the binary queues them.
 async fn every_day(world: &World) {
     for job in world.engine.recurring_jobs() {
@@ -60,20 +56,6 @@ async fn compared(world: &World) -> Found {
     assert_eq!(run.status(), RunStatus::Done, "{:?}", run.trouble());
     assert_eq!(run.total(), Some(run.seen()));
     run.found()
-}
-
-async fn open(world: &World) -> Vec<String> {
-    let list = world.get("/discrepancies").await.ok();
-    let rows = list.body["data"].as_array().unwrap();
-    rows.iter()
-        .map(|row| row["kind"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-/// Somebody edits a payment on the provider's side; nobody tells us.
-async fn edit(world: &World, payment: &str, what: Value) {
-    let reference = world.payment(payment).await.reference.unwrap();
-    world.control(Method::Post, &format!("payments/{reference}/edit"), what);
 }
 
 /// Somebody works on the provider's own screen.
@@ -116,8 +98,8 @@ async fn a_refund_made_on_the_providers_own_screen_is_found_by_the_daily_run() {
     let world = quiet().await;
     every_day(&world).await;
     let (kept, back) = (
-        made(&world, sale(GOOD_CARD)).await,
-        made(&world, sale(GOOD_CARD)).await,
+        world.made(sale(GOOD_CARD)).await,
+        world.made(sale(GOOD_CARD)).await,
     );
     there(&world, &back, "refund", json!({})).await;
     assert_eq!(world.status(&back).await, "captured", "nobody told us");
@@ -139,14 +121,14 @@ async fn a_refund_made_on_the_providers_own_screen_is_found_by_the_daily_run() {
         ..Found::default()
     };
     assert_eq!(run.found(), expected);
-    assert!(open(&world).await.is_empty());
+    assert!(world.open_discrepancies().await.is_empty());
 }
 
 #[tokio::test]
 async fn the_daily_run_is_made_once_a_day_whoever_begins_it() {
     let world = quiet().await;
     every_day(&world).await;
-    made(&world, sale(GOOD_CARD)).await;
+    world.made(sale(GOOD_CARD)).await;
     world.advance(DAY).await;
     // A second node, or a second try of the first: the day's run stands.
     let begun = runs(&world).await.len();
@@ -163,26 +145,17 @@ async fn every_kind_of_payment_that_nobody_tampered_with_agrees() {
     let wallet = json!({"amount": 1_000, "currency": "JPY", "tax": 0, "return_url": "https://shop.example/",
                         "payment_details": {"type": "paypay"}});
     let slip = json!({"amount": 1_000, "currency": "JPY", "tax": 0, "payment_details": konbini()});
-    let paid = made(&world, slip.clone()).await;
+    let paid = world.made(slip.clone()).await;
     world.shopper(&paid, "pay").await;
-    made(&world, slip).await;
-    made(&world, wallet).await;
-    made(&world, sale(GOOD_CARD)).await;
-    let part = made(&world, sale(GOOD_CARD)).await;
-    world
-        .post(&format!("/payments/{part}/refund"), json!({"amount": 300}))
-        .await
-        .ok();
-    let over = made(&world, authorization()).await;
-    world
-        .post(&format!("/payments/{over}/cancel"), json!({}))
-        .await
-        .ok();
-    let less = made(&world, authorization()).await;
-    world
-        .post(&format!("/payments/{less}/capture"), json!({"amount": 400}))
-        .await
-        .ok();
+    world.made(slip).await;
+    world.made(wallet).await;
+    world.made(sale(GOOD_CARD)).await;
+    let part = world.made(sale(GOOD_CARD)).await;
+    world.act(&part, "refund", json!({"amount": 300})).await.ok();
+    let over = world.made(authorization()).await;
+    world.act(&over, "cancel", json!({})).await.ok();
+    let less = world.made(authorization()).await;
+    world.act(&less, "capture", json!({"amount": 400})).await.ok();
     world
         .post(
             "/payments",
@@ -198,33 +171,30 @@ async fn every_kind_of_payment_that_nobody_tampered_with_agrees() {
 #[tokio::test]
 async fn money_for_a_closed_payment_is_raised_once_and_again_only_when_it_came_back() {
     let world = quiet().await;
-    let id = made(&world, authorization()).await;
-    world
-        .post(&format!("/payments/{id}/cancel"), json!({}))
-        .await
-        .ok();
-    edit(&world, &id, json!({"status": "captured"})).await;
+    let id = world.made(authorization()).await;
+    world.act(&id, "cancel", json!({})).await.ok();
+    world.edit(&id, json!({"status": "captured"})).await;
     let found = compared(&world).await;
     assert_eq!((found.raised, found.standing), (1, 0), "{found:?}");
     assert_eq!(world.status(&id).await, "cancelled");
     let found = compared(&world).await;
     assert_eq!((found.raised, found.standing), (0, 1), "it is known");
-    assert_eq!(open(&world).await, ["late_capture"]);
+    assert_eq!(world.open_discrepancies().await, ["late_capture"]);
 
     settle(&world, "late_capture", "the goods were sent all the same").await;
     let found = compared(&world).await;
     assert_eq!(
-        (found.standing, open(&world).await.len()),
+        (found.standing, world.open_discrepancies().await.len()),
         (1, 0),
         "a person said so"
     );
 
-    edit(&world, &id, json!({"status": "cancelled"})).await;
+    world.edit(&id, json!({"status": "cancelled"})).await;
     assert_eq!(compared(&world).await.agreed, 1);
-    edit(&world, &id, json!({"status": "captured"})).await;
+    world.edit(&id, json!({"status": "captured"})).await;
     let found = compared(&world).await;
     assert_eq!((found.raised, found.standing), (1, 0), "it came back");
-    assert_eq!(open(&world).await, ["late_capture"]);
+    assert_eq!(world.open_discrepancies().await, ["late_capture"]);
     let list = world.get("/discrepancies").await.ok();
     assert_eq!(
         list.str("/data/0/details/earlier/0/note"),
@@ -235,28 +205,25 @@ async fn money_for_a_closed_payment_is_raised_once_and_again_only_when_it_came_b
 #[tokio::test]
 async fn a_settled_discrepancy_is_opened_again_when_the_books_say_something_else() {
     let world = quiet().await;
-    let id = made(&world, sale(GOOD_CARD)).await;
-    edit(&world, &id, json!({"status": "cancelled"})).await;
+    let id = world.made(sale(GOOD_CARD)).await;
+    world.edit(&id, json!({"status": "cancelled"})).await;
     world.advance(3_600).await;
     assert_eq!(compared(&world).await.raised, 1);
     settle(&world, "closed_after_capture", "asked the provider").await;
     assert_eq!(compared(&world).await.standing, 1);
-    assert!(open(&world).await.is_empty());
-    edit(&world, &id, json!({"status": "expired"})).await;
+    assert!(world.open_discrepancies().await.is_empty());
+    world.edit(&id, json!({"status": "expired"})).await;
     assert_eq!(compared(&world).await.raised, 1);
-    assert_eq!(open(&world).await, ["closed_after_capture"]);
+    assert_eq!(world.open_discrepancies().await, ["closed_after_capture"]);
 }
 
 #[tokio::test]
 async fn what_the_provider_holds_behind_what_it_once_said_is_raised_but_not_at_once() {
     let world = quiet().await;
-    let taken = made(&world, sale(GOOD_CARD)).await;
-    let back = made(&world, sale(GOOD_CARD)).await;
-    world
-        .post(&format!("/payments/{back}/refund"), json!({"amount": 300}))
-        .await
-        .ok();
-    edit(&world, &taken, json!({"status": "authorized"})).await;
+    let taken = world.made(sale(GOOD_CARD)).await;
+    let back = world.made(sale(GOOD_CARD)).await;
+    world.act(&back, "refund", json!({"amount": 300})).await.ok();
+    world.edit(&taken, json!({"status": "authorized"})).await;
     let found = compared(&world).await;
     assert_eq!(
         (found.waiting, found.raised),
@@ -266,16 +233,16 @@ async fn what_the_provider_holds_behind_what_it_once_said_is_raised_but_not_at_o
     world.advance(3_600).await;
     let found = compared(&world).await;
     assert_eq!((found.raised, found.agreed), (1, 1), "{found:?}");
-    assert_eq!(open(&world).await, ["missing_capture"]);
+    assert_eq!(world.open_discrepancies().await, ["missing_capture"]);
     assert_eq!(
         world.status(&taken).await,
         "captured",
         "a payment never moves backwards"
     );
-    edit(&world, &taken, json!({"status": "captured"})).await;
+    world.edit(&taken, json!({"status": "captured"})).await;
     let found = compared(&world).await;
     assert_eq!(
-        (found.settled, open(&world).await.len()),
+        (found.settled, world.open_discrepancies().await.len()),
         (1, 0),
         "both books agree again"
     );
@@ -284,7 +251,7 @@ async fn what_the_provider_holds_behind_what_it_once_said_is_raised_but_not_at_o
 #[tokio::test]
 async fn a_payment_that_the_provider_does_not_know_is_raised() {
     let world = quiet().await;
-    let id = made(&world, sale(GOOD_CARD)).await;
+    let id = world.made(sale(GOOD_CARD)).await;
     let store = world.engine.store();
     let row = repo::payment(store.as_ref(), &world.shop, &id)
         .await
@@ -298,37 +265,29 @@ async fn a_payment_that_the_provider_does_not_know_is_raised() {
     let _ = store.commit(ChangeSet { guards: vec![], ops }).await.unwrap();
     world.advance(3_600).await;
     assert_eq!(compared(&world).await.raised, 1);
-    assert_eq!(open(&world).await, ["unknown_at_provider"]);
+    assert_eq!(world.open_discrepancies().await, ["unknown_at_provider"]);
 }
 
 #[tokio::test]
 async fn a_slip_closed_here_and_alive_there_is_given_up_there() {
     let world = quiet().await;
-    let id = made(&world, authorization()).await;
-    world
-        .post(&format!("/payments/{id}/cancel"), json!({}))
-        .await
-        .ok();
-    edit(&world, &id, json!({"status": "pending"})).await;
+    let id = world.made(authorization()).await;
+    world.act(&id, "cancel", json!({})).await.ok();
+    world.edit(&id, json!({"status": "pending"})).await;
     world.advance(3_600).await;
     assert_eq!(compared(&world).await.settled, 1);
     world.advance(3_600).await;
-    let reference = world.payment(&id).await.reference.unwrap();
-    let there = world.control(Method::Get, &format!("payments/{reference}"), Value::Null);
-    assert_eq!(there["status"], "cancelled");
+    assert_eq!(world.there(&id).await["status"], "cancelled");
     assert_eq!(compared(&world).await.agreed, 1);
-    assert!(open(&world).await.is_empty());
+    assert!(world.open_discrepancies().await.is_empty());
 }
 
 #[tokio::test]
 async fn one_job_gives_an_authorization_up_however_often_it_is_seen() {
     let world = quiet().await;
-    let id = made(&world, authorization()).await;
-    world
-        .post(&format!("/payments/{id}/cancel"), json!({}))
-        .await
-        .ok();
-    edit(&world, &id, json!({"status": "authorized"})).await;
+    let id = world.made(authorization()).await;
+    world.act(&id, "cancel", json!({})).await.ok();
+    world.edit(&id, json!({"status": "authorized"})).await;
     world.fault(json!({"operation": "payments.cancel", "kind": "status", "code": 503}));
     for _ in 0..3 {
         compared(&world).await;
@@ -347,7 +306,7 @@ async fn a_provider_that_is_down_holds_the_run_up_and_nothing_is_made_of_it() {
     let world = quiet().await;
     every_day(&world).await;
     for _ in 0..10 {
-        made(&world, sale(GOOD_CARD)).await;
+        world.made(sale(GOOD_CARD)).await;
     }
     world.fault(json!({"operation": "payments.show", "kind": "status", "code": 503}));
     // The run begins at half past four in Japan.
@@ -374,7 +333,7 @@ async fn a_provider_that_is_down_holds_the_run_up_and_nothing_is_made_of_it() {
     );
     assert!(run.ended_at().is_some() && run.trouble().is_some());
     assert!(
-        open(&world).await.is_empty(),
+        world.open_discrepancies().await.is_empty(),
         "silence says nothing about a payment"
     );
 }
@@ -382,9 +341,9 @@ async fn a_provider_that_is_down_holds_the_run_up_and_nothing_is_made_of_it() {
 #[tokio::test]
 async fn a_payment_nobody_answers_for_is_passed_by_and_holds_up_no_other() {
     let world = quiet().await;
-    made(&world, authorization()).await;
+    world.made(authorization()).await;
     world.advance(30 * DAY).await;
-    let recent = made(&world, sale(GOOD_CARD)).await;
+    let recent = world.made(sale(GOOD_CARD)).await;
     // The old one is asked about first, alone: it is still authorized.
     world.fault(json!({"operation": "payments.show", "kind": "status", "code": 500, "remaining": 4}));
     world
@@ -406,8 +365,8 @@ async fn a_payment_nobody_answers_for_is_passed_by_and_holds_up_no_other() {
 async fn an_answer_that_makes_no_sense_is_passed_by_and_named() {
     let world = quiet().await;
     let ids = [
-        made(&world, sale(GOOD_CARD)).await,
-        made(&world, sale(GOOD_CARD)).await,
+        world.made(sale(GOOD_CARD)).await,
+        world.made(sale(GOOD_CARD)).await,
     ];
     world.fault(json!({"operation": "payments.show", "kind": "garble", "remaining": 1}));
     world
@@ -427,7 +386,7 @@ async fn an_answer_that_makes_no_sense_is_passed_by_and_named() {
 async fn a_run_that_was_cut_off_goes_on_where_it_stood() {
     let world = quiet().await;
     for _ in 0..9 {
-        made(&world, sale(GOOD_CARD)).await;
+        world.made(sale(GOOD_CARD)).await;
     }
     let (shop, engine) = (world.shop().await, &world.engine);
     let since = engine.settings().reconcile.since(engine.now());
@@ -480,17 +439,14 @@ async fn a_run_that_was_cut_off_goes_on_where_it_stood() {
 #[tokio::test]
 async fn old_payments_are_looked_at_when_they_are_open_or_have_just_changed() {
     let world = quiet().await;
-    made(&world, sale(GOOD_CARD)).await; // old, captured, untouched
-    let changed = made(&world, sale(GOOD_CARD)).await;
+    world.made(sale(GOOD_CARD)).await; // old, captured, untouched
+    let changed = world.made(sale(GOOD_CARD)).await;
     let slip = json!({"amount": 1_000, "currency": "JPY", "tax": 0,
                       "payment_details": {"type": "konbini", "store": "lawson", "email": "a@example.com", "expiry_days": 50}});
     let waiting = world.post("/payments", slip).await;
     world.advance(30 * DAY).await;
-    world
-        .post(&format!("/payments/{changed}/refund"), json!({"amount": 100}))
-        .await
-        .ok();
-    made(&world, sale(GOOD_CARD)).await;
+    world.act(&changed, "refund", json!({"amount": 100})).await.ok();
+    world.made(sale(GOOD_CARD)).await;
     world.advance(3_600).await;
     let open = u64::from(waiting.status == 200);
     let found = compared(&world).await;
@@ -500,9 +456,9 @@ async fn old_payments_are_looked_at_when_they_are_open_or_have_just_changed() {
 #[tokio::test]
 async fn a_lost_refund_is_settled_by_the_comparison_as_by_any_other_look() {
     let world = quiet().await;
-    let id = made(&world, sale(GOOD_CARD)).await;
+    let id = world.made(sale(GOOD_CARD)).await;
     world.fault(json!({"operation": "payments.refund", "kind": "lose_after", "remaining": 1}));
-    let unknown = world.post(&format!("/payments/{id}/refund"), json!({})).await;
+    let unknown = world.act(&id, "refund", json!({})).await;
     assert_eq!(unknown.status, 202);
     assert_eq!(compared(&world).await.settled, 1);
     assert_eq!(world.status(&id).await, "refunded");

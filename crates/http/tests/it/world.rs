@@ -386,6 +386,16 @@ impl World {
             .await
     }
 
+    /// Makes a payment, which must go well; its id.
+    pub async fn made(&self, body: Value) -> String {
+        self.post("/payments", body).await.ok().str("/id").to_owned()
+    }
+
+    /// Asks for something to be done about a payment: `capture`, `cancel`, `refund`.
+    pub async fn act(&self, payment: &str, operation: &str, body: Value) -> Seen {
+        self.post(&format!("/payments/{payment}/{operation}"), body).await
+    }
+
     pub async fn get(&self, path: &str) -> Seen {
         self.call("GET", &format!("/api/v1{path}"), SECRET_KEY, &[], Body::empty())
             .await
@@ -426,6 +436,27 @@ impl World {
     pub async fn shopper(&self, payment: &str, act: &str) {
         let reference = self.payment(payment).await.reference.expect("a reference");
         self.control(Method::Post, &format!("payments/{reference}/{act}"), json!({}));
+    }
+
+    /// Somebody edits a payment of ours on the provider's side.
+    pub async fn edit(&self, payment: &str, what: Value) {
+        let reference = self.payment(payment).await.reference.expect("a reference");
+        self.control(Method::Post, &format!("payments/{reference}/edit"), what);
+    }
+
+    /// The provider's own view of a payment of ours.
+    pub async fn there(&self, payment: &str) -> Value {
+        let reference = self.payment(payment).await.reference.expect("a reference");
+        self.control(Method::Get, &format!("payments/{reference}"), Value::Null)
+    }
+
+    /// The kinds of the discrepancies a shop sees.
+    pub async fn open_discrepancies(&self) -> Vec<String> {
+        let list = self.get("/discrepancies").await.ok();
+        let rows = list.body["data"].as_array().expect("a list");
+        rows.iter()
+            .map(|row| row["kind"].as_str().expect("a kind").to_owned())
+            .collect()
     }
 
     pub async fn shop(&self) -> Arc<Shop> {

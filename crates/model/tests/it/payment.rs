@@ -1,5 +1,6 @@
 use kessai_core::attempt::AttemptStatus;
-use kessai_core::payment::{CaptureMode, Fact, Folded, State, Status};
+use kessai_core::payment::CaptureMode::{self, Auto, Manual};
+use kessai_core::payment::{Fact, Folded, State, Status};
 use kessai_core::settle::{self, Answer, Meaning, Remedy};
 use kessai_model::payment::{Bounds, OnePayment, Wish, all, yen};
 use kessai_model::{Rules, explore, seek};
@@ -42,27 +43,36 @@ fn two_operations_a_fact_a_notification_a_loss_a_death_and_a_sleep_in_any_order_
     holds(2);
 }
 
-fn one(rules: Rules, begins: Status, mode: CaptureMode, wishes: [Wish; 2]) -> BTreeSet<&'static str> {
-    let explored = explore(OnePayment {
+/// A payment as it begins, and what is wished for it at once.
+type Case = (Status, CaptureMode, [Wish; 2]);
+
+const NEW: Case = (Status::Pending, Auto, [Wish::Authorize, Wish::Cancel]);
+const NEW_BY_HAND: Case = (Status::Pending, Manual, [Wish::Authorize, Wish::Cancel]);
+const NEW_AND_TAKEN: Case = (Status::Pending, Manual, [Wish::Authorize, Wish::Capture]);
+const HELD: Case = (Status::Authorized, Manual, [Wish::Capture, Wish::Refund]);
+const TAKEN: Case = (Status::Captured, Manual, [Wish::Refund, Wish::RefundPart]);
+const TAKEN_IN_PARTS: Case = (Status::Captured, Manual, [Wish::RefundPart, Wish::RefundPart]);
+
+fn model(rules: Rules, (begins, mode, wishes): Case) -> OnePayment {
+    OnePayment {
         rules,
         begins,
         mode,
         wishes: wishes.to_vec(),
         bounds: Bounds::SMALL,
-    });
-    explored.broken.into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+/// The product's rules but for what is changed.
+fn but(change: impl FnOnce(&mut Rules)) -> Rules {
+    let mut rules = Rules::product();
+    change(&mut rules);
+    rules
 }
 
 #[track_caller]
-fn caught(rules: Rules, begins: Status, mode: CaptureMode, wishes: [Wish; 2], property: &'static str) {
-    let model = OnePayment {
-        rules,
-        begins,
-        mode,
-        wishes: wishes.to_vec(),
-        bounds: Bounds::SMALL,
-    };
-    let found = seek(model, property);
+fn caught(rules: Rules, case: Case, property: &'static str) {
+    let found = seek(model(rules, case), property);
     let broken: Vec<_> = found.broken.iter().map(|(name, _)| *name).collect();
     assert!(
         broken.contains(&property),
@@ -70,124 +80,56 @@ fn caught(rules: Rules, begins: Status, mode: CaptureMode, wishes: [Wish; 2], pr
     );
 }
 
-use CaptureMode::{Auto, Manual};
-
 #[test]
 fn unknown_taken_for_failed_is_caught() {
-    let rules = Rules {
-        answered: |operation, answer| match answer {
+    let rules = but(|rules| {
+        rules.answered = |operation, answer| match answer {
             Answer::Unknown => settle::answered(operation, Answer::Declined("gateway_timeout")),
             other => settle::answered(operation, other),
-        },
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Pending,
-        Auto,
-        [Wish::Authorize, Wish::Cancel],
-        FAILED,
-    );
-    caught(
-        rules,
-        Status::Authorized,
-        Manual,
-        [Wish::Capture, Wish::Refund],
-        FAILED,
-    );
+        };
+    });
+    caught(rules, NEW, FAILED);
+    caught(rules, HELD, FAILED);
 }
 
 #[test]
 fn a_missing_trace_believed_at_once_is_caught() {
-    let rules = Rules {
-        settled: |operation, seen, before, amount, _| settle::settled(operation, seen, before, amount, true),
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Authorized,
-        Manual,
-        [Wish::Capture, Wish::Refund],
-        FAILED,
-    );
+    let rules = but(|rules| {
+        rules.settled =
+            |operation, seen, before, amount, _| settle::settled(operation, seen, before, amount, true);
+    });
+    caught(rules, HELD, FAILED);
 }
 
 #[test]
 fn an_age_that_is_read_after_the_answer_is_caught() {
-    let rules = Rules {
-        old_when_asked: false,
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Authorized,
-        Manual,
-        [Wish::Capture, Wish::Refund],
-        FAILED,
-    );
+    caught(but(|rules| rules.old_when_asked = false), HELD, FAILED);
 }
 
 #[test]
 fn a_call_made_after_a_long_sleep_is_caught() {
-    let rules = Rules {
-        may_send: |_, _| true,
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Captured,
-        Manual,
-        [Wish::Refund, Wish::RefundPart],
-        FAILED,
-    );
+    caught(but(|rules| rules.may_send = |_, _| true), TAKEN, FAILED);
 }
 
 #[test]
 fn an_answer_dropped_because_the_attempt_was_settled_is_caught() {
     // Two nets hold this: with both away, and without a comparison of the books, nobody ever learns.
-    let rules = Rules {
-        may_send: |_, _| true,
-        overrules: |_, _| false,
-        reconciles: false,
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Pending,
-        Auto,
-        [Wish::Authorize, Wish::Cancel],
-        AGREE,
-    );
+    let rules = but(|rules| {
+        rules.may_send = |_, _| true;
+        rules.overrules = |_, _| false;
+        rules.reconciles = false;
+    });
+    caught(rules, NEW, AGREE);
 }
 
 #[test]
 fn sending_again_what_may_have_arrived_is_caught() {
-    let rules = Rules {
-        resends: true,
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Captured,
-        Manual,
-        [Wish::RefundPart, Wish::RefundPart],
-        ONCE,
-    );
+    caught(but(|rules| rules.resends = true), TAKEN_IN_PARTS, ONCE);
 }
 
 #[test]
 fn commits_without_versions_are_caught() {
-    let rules = Rules {
-        versions: false,
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Authorized,
-        Manual,
-        [Wish::Capture, Wish::Refund],
-        BACK,
-    );
+    caught(but(|rules| rules.versions = false), HELD, BACK);
 }
 
 #[test]
@@ -204,17 +146,7 @@ fn a_refund_counted_twice_is_caught() {
             other => state.fold(other),
         }
     }
-    let rules = Rules {
-        fold: twice,
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Captured,
-        Manual,
-        [Wish::RefundPart, Wish::RefundPart],
-        AGREE,
-    );
+    caught(but(|rules| rules.fold = twice), TAKEN_IN_PARTS, AGREE);
 }
 
 #[test]
@@ -225,35 +157,18 @@ fn a_wrong_amount_believed_is_caught() {
             other => state.fold(other),
         }
     }
-    let rules = Rules {
-        fold: believes,
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Pending,
-        Manual,
-        [Wish::Authorize, Wish::Cancel],
-        AGREE,
-    );
+    caught(but(|rules| rules.fold = believes), NEW_BY_HAND, AGREE);
 }
 
 #[test]
 fn a_late_authorization_that_nobody_gives_up_is_caught() {
-    let rules = Rules {
-        remedy: |suspicion, status| Remedy {
+    let rules = but(|rules| {
+        rules.remedy = |suspicion, status| Remedy {
             unwinds: false,
             ..settle::remedy(suspicion, status)
-        },
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Pending,
-        Manual,
-        [Wish::Authorize, Wish::Cancel],
-        PROMISED,
-    );
+        };
+    });
+    caught(rules, NEW_BY_HAND, PROMISED);
 }
 
 #[test]
@@ -267,47 +182,27 @@ fn a_late_fact_that_moves_a_payment_back_is_caught() {
         }
         state.fold(fact)
     }
-    let rules = Rules {
-        fold: reopens,
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Pending,
-        Manual,
-        [Wish::Authorize, Wish::Capture],
-        BACK,
-    );
+    caught(but(|rules| rules.fold = reopens), NEW_AND_TAKEN, BACK);
 }
 
 #[test]
 fn a_declined_operation_that_is_left_open_is_caught() {
-    let rules = Rules {
-        answered: |operation, answer| match answer {
+    let rules = but(|rules| {
+        rules.answered = |operation, answer| match answer {
             Answer::Declined(_) => Meaning {
                 status: AttemptStatus::Declined,
                 fact: None,
             },
             other => settle::answered(operation, other),
-        },
-        ..Rules::product()
-    };
-    caught(
-        rules,
-        Status::Pending,
-        Auto,
-        [Wish::Authorize, Wish::Cancel],
-        AGREE,
-    );
+        };
+    });
+    caught(rules, NEW, AGREE);
 }
 
 #[test]
 fn only_a_comparison_of_the_books_finds_what_a_lost_notification_said_of_a_closed_payment() {
-    let rules = Rules {
-        reconciles: false,
-        ..Rules::product()
-    };
-    let broken = one(rules, Status::Captured, Manual, [Wish::Refund, Wish::RefundPart]);
+    let explored = explore(model(but(|rules| rules.reconciles = false), TAKEN));
+    let broken: BTreeSet<_> = explored.broken.into_iter().map(|(name, _)| name).collect();
     assert_eq!(broken, BTreeSet::from([AGREE]));
 }
 

@@ -171,6 +171,8 @@ pub struct Remedy {
     pub fails: bool,
     /// What stands at the provider is given up there.
     pub unwinds: bool,
+    /// Money that was taken is given back as well. Without it, money that comes after all is for a person to decide about.
+    pub refunds: bool,
 }
 
 /// What is done about a suspicion in a payment of this status.
@@ -180,11 +182,13 @@ pub fn remedy(suspicion: Suspicion, status: Status) -> Remedy {
         Suspicion::AmountMismatch if status == Status::Pending => Remedy {
             fails: true,
             unwinds: true,
+            refunds: true,
         },
         // Nobody waits for it any more.
         Suspicion::LateAuthorization => Remedy {
             fails: false,
             unwinds: true,
+            refunds: false,
         },
         // Not ours to touch, or money that a person decides about.
         Suspicion::AmountMismatch
@@ -195,6 +199,7 @@ pub fn remedy(suspicion: Suspicion, status: Status) -> Remedy {
         | Suspicion::ClosedAfterCapture => Remedy {
             fails: false,
             unwinds: false,
+            refunds: false,
         },
     }
 }

@@ -3,7 +3,7 @@ use crate::directory::Shop;
 use crate::idempotency::{self, Answer, Idempotency};
 use crate::model::{AttemptBody, Payment, Refund, Session};
 use crate::outbox::Deliver;
-use crate::settle::{SettleAttempt, Unwind, WatchPayment};
+use crate::settle::{SettleAttempt, Unwind, Unwinding, WatchPayment};
 use crate::{Engine, later, wire};
 use jiff::Timestamp;
 use kessai_core::attempt::AttemptStatus;
@@ -34,7 +34,7 @@ pub(crate) struct Draft<'a> {
     last_event: Option<(Box<str>, String)>,
     queued: bool,
     raised: Vec<(&'static str, serde_json::Value)>,
-    unwind: bool,
+    unwind: Option<Unwinding>,
 }
 
 impl<'a> Draft<'a> {
@@ -63,7 +63,7 @@ impl<'a> Draft<'a> {
             last_event: None,
             queued: false,
             raised: vec![],
-            unwind: false,
+            unwind: None,
         }
     }
 
@@ -343,8 +343,8 @@ impl<'a> Draft<'a> {
                 .raise(&self.shop.id, self.payment.id.as_str(), kind, &what)
                 .await?;
         }
-        if self.unwind {
-            self.queue_unwind().await?;
+        if let Some(unwinding) = self.unwind {
+            self.queue_unwind(unwinding).await?;
         }
         let own_guards = self.change.guards.len();
         let status = self.payment.status();
@@ -446,20 +446,26 @@ impl<'a> Draft<'a> {
     }
 
     /// Has what is not ours given up at the provider.
-    pub(crate) fn unwind(&mut self) {
-        self.unwind = true;
+    pub(crate) fn unwind(&mut self, unwinding: Unwinding) {
+        self.unwind = Some(unwinding);
     }
 
     /// One job is enough, however often the same is seen: it looks again by itself until there is nothing left to give up.
-    async fn queue_unwind(&mut self) -> Result<(), StoreError> {
+    async fn queue_unwind(&mut self, unwinding: Unwinding) -> Result<(), StoreError> {
         let payment = &self.payment;
-        let span = (format!("{}u", payment.id), format!("{}v", payment.id));
+        // Their names begin alike, so that one span of ids holds all that a payment has of each.
+        let (from, until) = match unwinding {
+            Unwinding::Cancel => ('c', 'd'),
+            Unwinding::Refund => ('u', 'v'),
+        };
+        let span = (format!("{}{from}", payment.id), format!("{}{until}", payment.id));
         let store = self.engine.store.as_ref();
         if repo::job_stands(store, &self.shop.id, (&span.0, &span.1)).await? {
             return Ok(());
         }
         let job = Unwind {
             payment: payment.id.clone(),
+            unwinding,
         };
         let id = format!("{}{}", span.0, payment.version);
         let now = self.now;

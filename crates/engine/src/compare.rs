@@ -10,7 +10,7 @@ use kessai_core::Money;
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::payment::Status;
 use kessai_provider::port::{InquiryError, View};
-use kessai_store::repo::{self, DiscrepancyRow, instant};
+use kessai_store::repo::{self, DiscrepancyRow};
 use serde_json::{Value, json};
 
 /// What became of comparing one payment.
@@ -55,12 +55,15 @@ fn refunded(view: &View) -> i64 {
 }
 
 /// Closed here without money, and all that came there went back again: nobody holds anything.
-fn nothing_left(payment: &Payment, view: &View) -> bool {
+pub(crate) fn nothing_left(payment: &Payment, view: &View) -> bool {
     let closed = match payment.status() {
         Status::Cancelled | Status::Expired | Status::Failed => true,
         Status::Pending | Status::Authorized | Status::Captured | Status::Refunded => false,
     };
-    closed && view.status == Status::Refunded && view.captured.unwrap_or(view.total).minor() == refunded(view)
+    closed
+        && payment.is_shown_by(view)
+        && view.status == Status::Refunded
+        && view.captured.unwrap_or(view.total).minor() == refunded(view)
 }
 
 /// What still differs once the view was folded in and fitted. Facts never move a payment backwards, so what is missing there does not
@@ -104,7 +107,6 @@ fn sides(payment: &Payment, view: &View) -> Value {
 /// A payment on the table: what it was, and what was known to disagree, when the comparison began.
 struct Table {
     before: Payment,
-    changed_at: Timestamp,
     discrepancies: Vec<DiscrepancyRow>,
 }
 
@@ -127,7 +129,6 @@ impl Engine {
         let row = repo::payment(store, &shop.id, id)
             .await?
             .ok_or_else(Problem::not_found)?;
-        let changed_at = instant(row.updated_at);
         let before = match Payment::from_row(row) {
             Ok(payment) => payment,
             Err(error) => {
@@ -137,7 +138,6 @@ impl Engine {
         };
         let table = Table {
             before,
-            changed_at,
             discrepancies: repo::discrepancies_of(store, &shop.id, id).await?,
         };
         self.compare_in_turn(shop, id, &table).await
@@ -145,7 +145,7 @@ impl Engine {
 
     async fn compare_in_turn(&self, shop: &Shop, id: &str, table: &Table) -> Result<Compared, Problem> {
         for _ in 0..8 {
-            let payment = self.payment(shop, id).await?;
+            let (payment, changed_at) = self.payment_as_of(shop, id).await?;
             if let Some(flight) = payment.body.state.in_flight() {
                 let attempt = flight.attempt;
                 match self.settle_in_turn(shop, id, attempt).await? {
@@ -162,20 +162,26 @@ impl Engine {
                 }
             };
             let Some(view) = view else {
-                return self.absent(shop, &payment, table).await;
+                return self.absent(shop, &payment, changed_at, table).await;
             };
             if nothing_left(&payment, &view) {
                 return self.agreed(&payment, table).await;
             }
+            let version = payment.version;
             let Some((payment, suspicion)) = self.fold_view(shop, payment, &view).await? else {
                 continue;
+            };
+            let changed_at = if payment.version == version {
+                changed_at
+            } else {
+                self.now()
             };
             if let Some(suspicion) = suspicion {
                 return self.disagreed(shop, id, suspicion.as_str(), table).await;
             }
             return match gap(&payment, &view) {
                 None => self.agreed(&payment, table).await,
-                Some(_) if self.is_too_early(table) => Ok(Compared::Waiting),
+                Some(_) if self.is_too_early(changed_at) => Ok(Compared::Waiting),
                 Some(Gap::StillOpenThere) => self.close_there(shop, &payment, &view, table).await,
                 Some(Gap::Differs(kind)) => {
                     self.raise(&shop.id, id, kind, &sides(&payment, &view)).await?;
@@ -187,13 +193,19 @@ impl Engine {
         Ok(Compared::Waiting)
     }
 
-    /// A provider's books may take a moment to show what it answered.
-    fn is_too_early(&self, table: &Table) -> bool {
-        later(table.changed_at, self.settings.absence_s) > self.now()
+    /// A provider's books may take a moment to show what it answered; so may another look at them what we have just taken in.
+    fn is_too_early(&self, changed_at: Timestamp) -> bool {
+        later(changed_at, self.settings.absence_s) > self.now()
     }
 
     /// The provider knows no such payment.
-    async fn absent(&self, shop: &Shop, payment: &Payment, table: &Table) -> Result<Compared, Problem> {
+    async fn absent(
+        &self,
+        shop: &Shop,
+        payment: &Payment,
+        changed_at: Timestamp,
+        table: &Table,
+    ) -> Result<Compared, Problem> {
         let expected = match payment.status() {
             Status::Captured | Status::Refunded => true,
             Status::Pending | Status::Authorized => payment.reference.is_some(),
@@ -202,7 +214,7 @@ impl Engine {
         if !expected {
             return self.agreed(payment, table).await;
         }
-        if self.is_too_early(table) {
+        if self.is_too_early(changed_at) {
             return Ok(Compared::Waiting);
         }
         let id = payment.id.as_str();
@@ -248,8 +260,9 @@ impl Engine {
         let can = provider.cancels().is_some()
             && capability(provider.as_ref(), payment).is_ok_and(|line| line.operations.cancel);
         if !can {
-            // It lapses there by itself, and money that comes before that is raised when it comes.
-            return self.agreed(payment, table).await;
+            // It lapses there by itself, and money that comes before that is raised when it comes. What is open stays open: the books do
+            // not say the same.
+            return Ok(Compared::Agreed);
         }
         let id = payment.id.as_str();
         let attempts = repo::attempts(self.store.as_ref(), &shop.id, id).await?;

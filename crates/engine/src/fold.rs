@@ -1,7 +1,8 @@
 //! What a provider says of a payment is taken in here, whatever door it came through: the reply to a call, an inquiry after a
 //! notification, the watch, or a lost answer.
 use crate::change::Draft;
-use crate::model::{Payment, Purpose};
+use crate::model::Purpose;
+use crate::settle::Unwinding;
 use crate::wire;
 use kessai_core::Money;
 use kessai_core::payment::{Fact, Status, Suspicion};
@@ -18,7 +19,7 @@ impl Draft<'_> {
         purpose: Purpose,
         description: Option<&str>,
     ) -> Option<Suspicion> {
-        if !self.is_about_this(view) {
+        if !self.payment.is_shown_by(view) {
             // Nothing of it is believed.
             self.doubt(Suspicion::OtherPayment, view);
             return Some(Suspicion::OtherPayment);
@@ -29,17 +30,6 @@ impl Draft<'_> {
             self.doubt(suspicion, view);
         }
         suspicion
-    }
-
-    /// Whether the order number at the provider is one of our keys for this payment, and its name there the one we know.
-    fn is_about_this(&self, view: &View) -> bool {
-        let ours = |key: &str| Payment::of_key(key) == Some(self.payment.id.as_str());
-        let named = view.key.as_deref().is_none_or(ours);
-        let known = match &self.payment.reference {
-            Some(reference) => view.reference.is_empty() || view.reference == *reference,
-            None => true,
-        };
-        named && known
     }
 
     fn learn(&mut self, view: &View) {
@@ -91,7 +81,11 @@ impl Draft<'_> {
             );
         }
         if remedy.unwinds {
-            self.unwind();
+            self.unwind(if remedy.refunds {
+                Unwinding::Refund
+            } else {
+                Unwinding::Cancel
+            });
         }
     }
 }

@@ -5,7 +5,7 @@ use kessai_core::payment::{CaptureMode, State, Status};
 use kessai_core::session::{SessionMode, SessionStatus};
 use kessai_core::tax::Totals;
 use kessai_core::{CustomerId, Money, PaymentId, SessionId};
-use kessai_provider::port::{Exchange, Handle, NextAction};
+use kessai_provider::port::{Exchange, Handle, NextAction, View};
 use kessai_store::repo::{AttemptRow, PaymentRow, SessionRow, instant, micros};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -192,6 +192,18 @@ impl Payment {
     pub fn of_key(key: &str) -> Option<&str> {
         let (payment, n) = key.split_once('_')?;
         (payment.len() == kessai_core::id::ID_LEN && n.parse::<u32>().is_ok()).then_some(payment)
+    }
+
+    /// Whether a view is of this payment: the order number there is one of our keys for it, and its name there the one we know. Nothing
+    /// is believed, and nothing is done, on a view of another.
+    pub fn is_shown_by(&self, view: &View) -> bool {
+        let ours = |key: &str| Self::of_key(key) == Some(self.id.as_str());
+        let named = view.key.as_deref().is_none_or(ours);
+        let known = match &self.reference {
+            Some(reference) => view.reference.is_empty() || view.reference == *reference,
+            None => true,
+        };
+        named && known
     }
 
     /// How the provider finds it.

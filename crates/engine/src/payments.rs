@@ -514,13 +514,28 @@ impl Engine {
 
     /// Reads a payment.
     pub(crate) async fn load(&self, shop: &str, id: &str) -> Result<Option<Payment>, Problem> {
+        Ok(self.load_as_of(shop, id).await?.map(|(payment, _)| payment))
+    }
+
+    async fn load_as_of(&self, shop: &str, id: &str) -> Result<Option<(Payment, Timestamp)>, Problem> {
         let Some(row) = repo::payment(self.store.as_ref(), shop, id).await? else {
             return Ok(None);
         };
-        Payment::from_row(row).map(Some).map_err(|error| {
+        let changed_at = repo::instant(row.updated_at);
+        let payment = Payment::from_row(row).map_err(|error| {
             tracing::error!(%error, "a payment cannot be read");
             Problem::new("internal_server_error")
-        })
+        })?;
+        Ok(Some((payment, changed_at)))
+    }
+
+    /// A payment of a shop, and when it was last changed.
+    ///
+    /// # Errors
+    /// `not_found` also for another shop's.
+    pub(crate) async fn payment_as_of(&self, shop: &Shop, id: &str) -> Result<(Payment, Timestamp), Problem> {
+        let found = self.load_as_of(&shop.id, id).await?;
+        found.ok_or_else(Problem::not_found)
     }
 
     /// A payment of a shop.

@@ -1,9 +1,10 @@
 //! What becomes of unknown outcomes and of payments that wait: the provider is asked, at widening intervals, until the end is known.
 use crate::change::{Committed, Draft};
+use crate::compare::nothing_left;
 use crate::directory::Shop;
 use crate::idempotency::{Answer, Idempotency};
 use crate::model::{AttemptBody, Payment, Purpose, Session, attempt_body};
-use crate::operate::{Act, Operating, send};
+use crate::operate::{Act, Operating, capability, send};
 use crate::payments::payment_answer;
 use crate::problem::Problem;
 use crate::sessions::pay_answer;
@@ -52,6 +53,20 @@ pub struct WatchPayment {
 pub struct Unwind {
     /// The payment.
     pub payment: PaymentId,
+    /// How far it goes.
+    #[serde(default)]
+    pub unwinding: Unwinding,
+}
+
+/// How far giving up at the provider goes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unwinding {
+    /// What nobody waits for is cancelled. Money that came all the same is late money: a person decides.
+    #[default]
+    Cancel,
+    /// A wrong amount: what was taken goes back as well.
+    Refund,
 }
 
 /// How long an unknown attempt is asked about before a person must, in seconds (31 days).
@@ -189,10 +204,7 @@ impl Job<Engine> for Unwind {
 
     async fn run(self, engine: &Engine, lease: &Lease) -> Result<Done, JobError> {
         let shop = engine.shop_of_job(&lease.shop).await?;
-        engine
-            .unwind(&shop, self.payment.as_str(), lease.attempt)
-            .await
-            .map_err(retry)
+        engine.unwind(&shop, &self, lease).await.map_err(retry)
     }
 }
 
@@ -263,7 +275,7 @@ impl Engine {
 
     pub(crate) async fn refresh_in_turn(&self, shop: &Shop, id: &str) -> Result<Payment, Problem> {
         for _ in 0..8 {
-            let payment = self.payment(shop, id).await?;
+            let (payment, changed_at) = self.payment_as_of(shop, id).await?;
             if let Some(flight) = payment.body.state.in_flight() {
                 let attempt = flight.attempt;
                 match self.settle_in_turn(shop, id, attempt).await? {
@@ -272,7 +284,8 @@ impl Engine {
                 }
             }
             let Some(view) = self.inquire(shop, &payment).await? else {
-                if payment.status().is_open() && payment.reference.is_some() {
+                let shown_by_now = later(changed_at, self.settings.absence_s) <= self.now();
+                if payment.status().is_open() && payment.reference.is_some() && shown_by_now {
                     tracing::error!(payment = %payment.id, "the provider no longer knows this payment");
                     self.raise(
                         &shop.id,
@@ -421,6 +434,9 @@ impl Engine {
         if let Some(key) = body.idempotency.as_deref().and_then(unhex)
             && let Some(kept) = repo::idempotency(self.store.as_ref(), &shop.id, &key.hash).await?
             && kept.state == 0
+            // The key may be free and in another's use by now.
+            && kept.owner_id.as_deref() == Some(id)
+            && kept.fingerprint == key.fingerprint
         {
             draft.answer(Some(&key), &given);
         }
@@ -450,7 +466,8 @@ impl Engine {
             // The payment itself is sound, so it would pass for a success.
             return Answer::problem(&Problem::with(
                 "gateway_timeout",
-                "The request never reached the provider and changed nothing. Send it again under a new key.",
+                "No trace of the request was found at the provider, so it counts as not made. Look at the payment; if it is still wanted, send it \
+                 under a new key.",
             ));
         }
         match (operation, payment.status(), &payment.session) {
@@ -480,7 +497,7 @@ impl Engine {
             return Ok(true);
         }
         if let Some(view) = self.inquire(shop, &payment).await?
-            && matches!(view.status, Status::Captured | Status::Refunded)
+            && (has_money(&view) || !payment.is_shown_by(&view))
         {
             let payment = self.refresh_in_turn(shop, id).await?;
             return Ok(!payment.status().is_open());
@@ -504,7 +521,7 @@ impl Engine {
         }
         // It could not be given up there (or need not be): what the provider believes now decides.
         if let Some(view) = self.inquire(shop, &payment).await?
-            && matches!(view.status, Status::Captured | Status::Refunded)
+            && (has_money(&view) || !payment.is_shown_by(&view))
         {
             let payment = self.refresh_in_turn(shop, id).await?;
             return Ok(!payment.status().is_open());
@@ -521,7 +538,7 @@ impl Engine {
     /// Has a payment that is closed here given up at its provider, where it is not.
     pub(crate) async fn give_up_there(&self, shop: &Shop, payment: Payment) -> Result<(), Problem> {
         let mut draft = Draft::of(self, shop, payment, None);
-        draft.unwind();
+        draft.unwind(Unwinding::Cancel);
         // Refused: it has just changed, and the next comparison sees what is so by then.
         let _ = draft.commit().await?;
         Ok(())
@@ -529,25 +546,38 @@ impl Engine {
 
     /// Cancels or refunds at the provider what should not be there. The same three steps as for every operation, but the payment
     /// stays as it is: its end was written down when the doubt arose.
-    async fn unwind(&self, shop: &Shop, id: &str, tries: u32) -> Result<Done, Problem> {
+    async fn unwind(&self, shop: &Shop, job: &Unwind, lease: &Lease) -> Result<Done, Problem> {
+        let id = job.payment.as_str();
         let _turn = self.payment_locks.hold(id).await;
-        let again = Ok(Done::Again(
-            self.now()
-                .saturating_add(INQUIRIES.wait(tries))
-                .unwrap_or(Timestamp::MAX),
-        ));
+        let next_look = self
+            .now()
+            .saturating_add(INQUIRIES.wait(lease.attempt))
+            .unwrap_or(Timestamp::MAX);
+        let again = || Ok(Done::Again(next_look));
         let payment = self.payment(shop, id).await?;
         if payment.body.state.in_flight().is_some() {
-            return again;
+            return again();
         }
         let Some(view) = self.inquire(shop, &payment).await? else {
-            return Ok(Done::Finished);
+            return match self.end_unwind(shop, payment, None, lease).await? {
+                true => Ok(Done::Included),
+                false => again(),
+            };
         };
         let (provider, account) = self.serving(shop, &payment)?;
-        // Nothing is there, or a person must: the discrepancy stands open.
-        let able = (provider.cancels().is_some(), provider.refunds().is_some());
-        let Some((operation, amount)) = unwinding(&view.seen(), able.0, able.1) else {
-            return Ok(Done::Finished);
+        let can = capability(provider.as_ref(), &payment)?.operations;
+        let cancels = can.cancel && provider.cancels().is_some();
+        let refunds = job.unwinding == Unwinding::Refund && can.refund && provider.refunds().is_some();
+        let next = unwinding(&view.seen(), cancels, refunds).filter(|_| payment.is_shown_by(&view));
+        let Some((operation, amount)) = next else {
+            // Nothing is there, or a person must. Late money is raised; a wrong amount stands raised already.
+            let late =
+                job.unwinding == Unwinding::Cancel && has_money(&view) && !nothing_left(&payment, &view);
+            let news = (late || !payment.is_shown_by(&view)).then_some(&view);
+            return match self.end_unwind(shop, payment, news, lease).await? {
+                true => Ok(Done::Included),
+                false => again(),
+            };
         };
         let totals = Totals {
             amount: amount.minor(),
@@ -575,7 +605,7 @@ impl Engine {
         draft.intend(n, operation, &body);
         let row = draft.intended_row(n, operation, &body);
         let Committed::Done(payment, _) = draft.commit().await? else {
-            return again;
+            return again();
         };
         let call = self.call(account, payment.key(n));
         let outcome = match self.overslept(&row) {
@@ -588,7 +618,25 @@ impl Engine {
         draft.conclude(&row, status, &body);
         // Refused: the settle job concludes it. Either way the next look tells whether it worked.
         let _ = draft.commit().await?;
-        again
+        again()
+    }
+
+    /// Ends the job together with a look at the payment's version: whoever finds more to give up meanwhile either sees the job gone or
+    /// makes it look again. A view with news is folded in the same commit. Whether it is ended.
+    async fn end_unwind(
+        &self,
+        shop: &Shop,
+        payment: Payment,
+        news: Option<&View>,
+        lease: &Lease,
+    ) -> Result<bool, Problem> {
+        let session = self.session_of(&payment).await?;
+        let mut draft = Draft::of(self, shop, payment, session);
+        draft.guard(lease.finish());
+        if let Some(view) = news {
+            draft.take(view, Purpose::Usual, None);
+        }
+        Ok(matches!(draft.commit().await?, Committed::Done(..)))
     }
 
     /// Cancels an open payment for good, as its session's next payment or the session's end asks; what was paid meanwhile is kept.
@@ -610,6 +658,11 @@ impl Engine {
         }
         self.payment(shop, id).await
     }
+}
+
+/// Whether money was taken there.
+fn has_money(view: &View) -> bool {
+    matches!(view.status, Status::Captured | Status::Refunded)
 }
 
 pub(crate) fn parse(operation: &str) -> Operation {

@@ -158,7 +158,8 @@ pub struct World {
     attempts: Vec<Attempt>,
     raised: BTreeSet<Suspicion>,
     /// Whether the job that gives up what is not ours stands.
-    unwind: bool,
+    /// Something is to be given up at the provider; whether money goes back too.
+    unwind: Option<bool>,
     hands: Vec<Hand>,
     /// Requests on their way whose sender has stopped waiting.
     travelling: Vec<u32>,
@@ -311,7 +312,9 @@ impl OnePayment {
                 },
             );
         }
-        world.unwind |= remedy.unwinds;
+        if remedy.unwinds {
+            world.unwind = Some(remedy.refunds || world.unwind == Some(true));
+        }
     }
 
     /// The one place where our books change: others that have read them are stale from now on.
@@ -517,12 +520,23 @@ impl OnePayment {
                 }
                 let mut state = copy.map_or_else(|| world.ours.clone(), |copy| *copy);
                 if unwinds {
+                    let refunds = world.unwind == Some(true);
                     let next = view
                         .as_ref()
-                        .and_then(|view| (self.rules.unwinding)(&view.seen(), true, true));
-                    match next {
-                        Some((operation, amount)) => self.intend(world, operation, amount, Purpose::Unwind),
-                        None => world.unwind = false,
+                        .and_then(|view| (self.rules.unwinding)(&view.seen(), true, refunds));
+                    if let Some((operation, amount)) = next {
+                        self.intend(world, operation, amount, Purpose::Unwind);
+                        return;
+                    }
+                    world.unwind = None;
+                    // Money that came all the same: a person decides.
+                    if let Some(view) = &view
+                        && !refunds
+                        && view.left() > 0
+                        && matches!(view.status, Status::Captured | Status::Refunded)
+                    {
+                        self.take(world, &mut state, view, Purpose::Usual);
+                        self.commit(world, state);
                     }
                     return;
                 }
@@ -712,7 +726,7 @@ impl OnePayment {
             } else if let Some(&n) = Self::unsettled(&world).first() {
                 self.step(&mut world, Action::Age(n));
                 self.step(&mut world, Action::Settle(n));
-            } else if world.unwind {
+            } else if world.unwind.is_some() {
                 self.step(&mut world, Action::Unwind);
             } else if world.ours.status().is_open() || self.rules.reconciles {
                 self.step(&mut world, Action::Reconcile);
@@ -774,7 +788,7 @@ impl OnePayment {
             ours,
             attempts: vec![],
             raised: BTreeSet::new(),
-            unwind: false,
+            unwind: None,
             hands: vec![],
             travelling: vec![],
             wished: 0,

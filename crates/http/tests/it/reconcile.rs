@@ -283,6 +283,33 @@ async fn a_slip_closed_here_and_alive_there_is_given_up_there() {
 }
 
 #[tokio::test]
+async fn money_that_comes_while_a_payment_is_being_given_up_is_late_money_and_no_refund() {
+    let world = quiet().await;
+    let id = world.made(authorization()).await;
+    world.act(&id, "cancel", json!({})).await.ok();
+    world.edit(&id, json!({"status": "pending"})).await;
+    world.fault(json!({"operation": "payments.cancel", "kind": "status", "code": 503}));
+    world.advance(3_600).await;
+    assert_eq!(compared(&world).await.settled, 1, "it is to be given up there");
+    world.advance(60).await;
+    // The shopper pays before the cancellation gets through.
+    world.edit(&id, json!({"status": "captured"})).await;
+    world.control(Method::Delete, "faults", json!({}));
+    world.advance(2 * 3_600).await;
+    let theirs = world.there(&id).await;
+    assert_eq!(
+        (&theirs["status"], &theirs["amount_refunded"]),
+        (&json!("captured"), &json!(0))
+    );
+    assert_eq!(world.open_discrepancies().await, ["late_capture"]);
+    // Once a person has refunded it, nobody holds anything.
+    there(&world, &id, "refund", json!({})).await;
+    world.advance(86_400).await;
+    compared(&world).await;
+    assert!(world.open_discrepancies().await.is_empty());
+}
+
+#[tokio::test]
 async fn one_job_gives_an_authorization_up_however_often_it_is_seen() {
     let world = quiet().await;
     let id = world.made(authorization()).await;

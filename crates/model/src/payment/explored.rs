@@ -1,7 +1,7 @@
 //! Which steps there are in a state, and what must hold in every one.
 use super::{ASKED, Action, Doing, Fate, Hand, OnePayment, World};
-use kessai_core::attempt::AttemptStatus;
-use kessai_core::payment::Status;
+use kessai_core::attempt::{AttemptStatus, Purpose};
+use kessai_core::payment::{Operation, Status, Suspicion};
 use stateright::{Model, Property};
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ impl Model for OnePayment {
             if world.ours.status().is_open() && world.ours.in_flight().is_none() && world.theirs.is_some() {
                 actions.push(Action::Watch);
             }
-            if world.unwind && world.ours.in_flight().is_none() {
+            if world.unwind.is_some() && world.ours.in_flight().is_none() {
                 actions.push(Action::Unwind);
             }
         }
@@ -117,6 +117,15 @@ impl Model for OnePayment {
                             AttemptStatus::NotSent | AttemptStatus::Declined | AttemptStatus::Rejected
                         )
                     })
+                },
+            ),
+            Property::always(
+                "money goes back unasked only when its amount was wrong",
+                |_, world: &World| {
+                    let unasked = world.attempts.iter().any(|attempt| {
+                        attempt.purpose == Purpose::Unwind && attempt.operation == Operation::Refund
+                    });
+                    !unasked || world.raised.contains(&Suspicion::AmountMismatch)
                 },
             ),
             Property::always(

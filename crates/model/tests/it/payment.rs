@@ -6,6 +6,7 @@ use kessai_model::payment::{Bounds, OnePayment, Wish, all, yen};
 use kessai_model::{Rules, explore, seek};
 use std::collections::BTreeSet;
 
+const UNASKED: &str = "money goes back unasked only when its amount was wrong";
 const ONCE: &str = "one wish, at most one effect";
 const BACK: &str = "nothing moves backwards";
 const FAILED: &str = "what the provider booked is never called failed";
@@ -128,6 +129,19 @@ fn sending_again_what_may_have_arrived_is_caught() {
 }
 
 #[test]
+fn late_money_refunded_unasked_is_caught() {
+    // A call that is made after a long sleep authorizes what has failed here meanwhile.
+    let rules = but(|rules| {
+        rules.may_send = |_, _| true;
+        rules.remedy = |suspicion, status| settle::Remedy {
+            refunds: true,
+            ..settle::remedy(suspicion, status)
+        };
+    });
+    caught(rules, NEW_BY_HAND, UNASKED);
+}
+
+#[test]
 fn commits_without_versions_are_caught() {
     caught(but(|rules| rules.versions = false), HELD, BACK);
 }
@@ -165,6 +179,7 @@ fn a_late_authorization_that_nobody_gives_up_is_caught() {
     let rules = but(|rules| {
         rules.remedy = |suspicion, status| Remedy {
             unwinds: false,
+            refunds: false,
             ..settle::remedy(suspicion, status)
         };
     });

@@ -1,7 +1,8 @@
-//! Copies the write-ahead log into the file on a thread and a connection of its own, so that no commit waits for it.
+//! Copies the write-ahead log into the file on a thread and a connection of its own, so that a commit waits for little of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -17,6 +18,10 @@ const FEW: i64 = 200;
 const READERS: Duration = Duration::from_millis(5);
 /// Should nobody copy, the writer does it at so many times the usual length.
 const TOO_LONG: i32 = 16;
+
+/// How often the last copy is tried, and the pause between: another program may copy at that moment.
+const LAST_TRIES: u32 = 200;
+const LAST_PAUSE: Duration = Duration::from_millis(25);
 
 /// Said by whoever copies: little is left, the log can begin anew.
 pub(super) type Rewind = Arc<AtomicBool>;
@@ -80,4 +85,30 @@ pub(super) fn rewind(writer: &Connection, usual_wait: Duration) {
     if let Err(error) = writer.busy_timeout(usual_wait) {
         tracing::error!(%error, "the writer waits less than usual for locks");
     }
+}
+
+/// Ends the copier and leaves nothing in the log.
+pub(super) fn finish(writer: &mut Connection, copier: JoinHandle<()>) {
+    // With the hook goes the last one who asks the copier.
+    if let Err(error) = writer.wal_hook(None::<fn(&mut rusqlite::hooks::Wal, i32) -> rusqlite::Result<()>>) {
+        tracing::warn!(%error, "the log's copier is not told to end");
+        return;
+    }
+    if copier.join().is_err() {
+        tracing::error!("the log's copier had panicked");
+    }
+    for _ in 0..LAST_TRIES {
+        // Its first column says whether somebody was in the way. For this lock SQLite does not wait by itself.
+        match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)) {
+            Ok(0) => return,
+            Ok(_) => std::thread::sleep(LAST_PAUSE),
+            Err(error) => {
+                tracing::warn!(%error, "the last copy of the log failed; the next start does it");
+                return;
+            }
+        }
+    }
+    tracing::warn!(
+        "the log was not copied: another program holds the database; copy kessai.db-wal with kessai.db"
+    );
 }

@@ -1,4 +1,4 @@
-//! The embedded engine: one writer thread that group-commits, a few reader threads.
+//! The embedded engine: one writer thread that group-commits, one that copies the log into the file, a few reader threads.
 
 mod checkpoint;
 mod connection;
@@ -70,17 +70,19 @@ impl SqliteStore {
         let writer = Door::new(writer);
         let counted = Arc::clone(&counters);
         let rewind = Rewind::default();
-        if !settings.in_memory() {
-            let copier = connection::open_copier(settings)?;
+        let copier = if settings.in_memory() {
+            None
+        } else {
+            let connection = connection::open_copier(settings)?;
             let (ask, asked) = flume::bounded(1);
             checkpoint::ask_every(&mut writing, settings.checkpoint_pages, ask, Arc::clone(&rewind))?;
             let rewind = Arc::clone(&rewind);
-            spawn("store-checkpoint".into(), move || {
-                checkpoint::run(&copier, &asked, &rewind)
-            })?;
-        }
+            Some(spawn("store-checkpoint".into(), move || {
+                checkpoint::run(&connection, &asked, &rewind)
+            })?)
+        };
         spawn("store-writer".into(), move || {
-            writer::run(writing, &messages, &counted, &rewind)
+            writer::run(writing, &messages, &counted, &rewind, copier)
         })?;
         if settings.in_memory() {
             return Ok(SqliteStore {
@@ -115,11 +117,10 @@ impl SqliteStore {
     }
 }
 
-fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, StoreError> {
     thread::Builder::new()
         .name(name)
         .spawn(body)
-        .map(drop)
         .map_err(StoreError::backend)
 }
 

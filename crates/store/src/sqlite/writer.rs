@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
 
 use rusqlite::{Connection, params_from_iter};
 use tokio::sync::oneshot;
@@ -29,6 +30,7 @@ pub(super) fn run(
     messages: &flume::Receiver<Message>,
     counters: &Counters,
     rewind: &AtomicBool,
+    copier: Option<JoinHandle<()>>,
 ) {
     let mut writer = Writer {
         connection,
@@ -38,11 +40,9 @@ pub(super) fn run(
     loop {
         match catch_unwind(AssertUnwindSafe(|| writer.serve(messages, rewind))) {
             Ok(stopped) => {
-                let checkpoint = writer
-                    .connection
-                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-                if let Err(error) = checkpoint {
-                    tracing::warn!(%error, "the last checkpoint failed; the next start does it");
+                // whoever stops the hub to copy the file finds all of it there
+                if let Some(copier) = copier {
+                    checkpoint::finish(&mut writer.connection, copier);
                 }
                 drop(writer);
                 if let Some(stopped) = stopped {

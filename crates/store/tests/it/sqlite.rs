@@ -164,3 +164,32 @@ async fn a_comparison_finds_open_payments_without_looking_at_all_the_others() {
     }
     store.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_closed_is_whole_in_its_file_without_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    for round in 0..6 {
+        let path = folder.path().join(format!("{round}.db"));
+        // The log is copied all the time, so that closing meets a copy on its way.
+        let settings = SqliteSettings {
+            checkpoint_pages: 20,
+            ..SqliteSettings::new(&path)
+        };
+        let store = SqliteStore::open(&settings, Migrate::Apply).unwrap();
+        let text = "x".repeat(4_000);
+        let rows = (0..400).map(|n| ChangeSet::new().insert(&SETTINGS, setting(&n.to_string(), &text, 1)));
+        commit_all(&store, rows).await;
+        store.close().await;
+        let log = path.with_extension("db-wal");
+        assert_eq!(
+            std::fs::metadata(&log).map_or(0, |log| log.len()),
+            0,
+            "round {round}"
+        );
+        std::fs::copy(&path, &copy).unwrap();
+        let copied = SqliteStore::open(&SqliteSettings::new(&copy), Migrate::Refuse).unwrap();
+        assert_eq!(one_int(&copied, COUNT, vec![]).await, 400);
+        copied.close().await;
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::SqliteSettings;
@@ -64,7 +65,7 @@ fn try_open_writer(settings: &SqliteSettings, migrate: Migrate) -> Result<Connec
         u64::from(settings.cache_mib) * 1024,
     );
     connection.execute_batch(&pragmas).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_plans(&connection)?;
     apply_migrations(&mut connection, migrate)?;
     connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
     Ok(connection)
@@ -79,9 +80,19 @@ fn try_open_reader(settings: &SqliteSettings) -> Result<Connection, StoreError> 
         u64::from(settings.cache_mib) * 256
     );
     connection.execute_batch(&pragmas).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_plans(&connection)?;
     connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
     Ok(connection)
+}
+
+/// Statements are prepared once. Left to itself, SQLite looks at what is bound to a limit, a span or a pattern and plans each such
+/// statement anew every time it is run, which takes longer than many a query.
+fn keep_plans(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
+        .map_err(failed)
 }
 
 /// One transaction per migration, each looking anew: two programs may start on the file at once.

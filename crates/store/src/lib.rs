@@ -74,7 +74,7 @@ pub trait Store: Send + Sync {
     /// lane holds back does not count.
     async fn next_due(&self) -> Result<Option<i64>, StoreError> {
         let free = match self
-            .query(Cow::Borrowed(jobs::NEXT_FREE), Vec::new())
+            .query(Cow::Borrowed(jobs::next_free(self.backend())), Vec::new())
             .await?
             .first()
         {

@@ -155,7 +155,10 @@ impl Store for SqliteStore {
     async fn claim_jobs(&self, claim: &JobClaim) -> Result<Vec<Row>, StoreError> {
         // when nothing is due the writer is not disturbed
         let due = self
-            .query(Cow::Borrowed(jobs::ANY_DUE), vec![Value::Int(claim.now_us)])
+            .query(
+                Cow::Borrowed(jobs::ANY_DUE_SQLITE),
+                vec![Value::Int(claim.now_us)],
+            )
             .await?;
         if due.is_empty() || claim.limit == 0 {
             return Ok(Vec::new());

@@ -125,6 +125,58 @@ pub async fn a_lane_runs_in_order_one_at_a_time(store: &dyn Store) {
     assert_eq!(ids(&claim(store, NOW + 500, 10).await), ["0"]);
 }
 
+async fn run_at(store: &dyn Store, id: &str) -> i64 {
+    one_int(store, "SELECT run_at FROM jobs WHERE id = $1", vec![id.into()]).await
+}
+
+async fn move_to(store: &dyn Store, id: &str, run_at: i64, attempt: i64) {
+    let mut row = job(id, Some("x"), run_at);
+    row[6] = attempt.into();
+    let change = ChangeSet::new().guard_update(&JOBS, row, attempt);
+    assert_eq!(store.commit(change).await.unwrap(), Commit::Done);
+}
+
+/// Jobs behind one that waits for its time wait as long, so that claims need not look at them, and come along when it is called early.
+pub async fn a_lane_waits_as_long_as_its_first_job(store: &dyn Store) {
+    add(
+        store,
+        [
+            job("1", Some("x"), 10),
+            job("2", Some("x"), 20),
+            job("3", Some("y"), 20),
+        ],
+    )
+    .await;
+    assert_eq!(
+        run_at(store, "2").await,
+        20,
+        "a job that is due holds nobody longer"
+    );
+    assert_eq!(ids(&claim(store, NOW, 1).await), ["1"]);
+    move_to(store, "1", NOW + 500, 1).await;
+    add(store, [job("4", Some("x"), NOW), job("5", Some("x"), NOW + 900)]).await;
+    for (id, expected) in [("2", 500), ("3", 20 - NOW), ("4", 500), ("5", 900)] {
+        assert_eq!(run_at(store, id).await, NOW + expected, "{id}");
+    }
+    // not the first: nobody follows
+    move_to(store, "2", NOW, 0).await;
+    assert_eq!(run_at(store, "4").await, NOW + 500);
+    // the first is called early: all of them follow
+    move_to(store, "1", NOW, 1).await;
+    for expected in ["1", "2", "4", "5"] {
+        let claimed = claim(store, NOW, 10).await;
+        assert!(
+            ids(&claimed).contains(&expected),
+            "{claimed:?} without {expected}"
+        );
+        let attempt = claimed
+            .iter()
+            .find(|row| row.text(1).is_ok_and(|id| id == expected));
+        let attempt = attempt.unwrap().int(6).unwrap();
+        assert_eq!(finish(store, expected, attempt).await, Commit::Done);
+    }
+}
+
 /// Two claimers never share a job.
 pub async fn two_claimers_never_share_a_job(store: &dyn Store) {
     add(

@@ -63,6 +63,7 @@ behaviours!(
     suite::a_closed_store_turns_callers_away,
     claims::due_jobs_come_oldest_first,
     claims::a_claim_takes_exactly_what_is_due,
+    claims::a_lane_waits_as_long_as_its_first_job,
     claims::a_lane_runs_in_order_one_at_a_time,
     claims::two_claimers_never_share_a_job,
     claims::an_expired_lease_is_given_again,

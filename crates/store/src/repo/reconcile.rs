@@ -48,11 +48,12 @@ impl Slice {
                 "SELECT id,id AS payment FROM payments WHERE shop_id=$1 AND (status,id)>('authorized',$5) \
                  AND (status,id)<('authorized',$3) AND provider=$2 AND $4<>'' ORDER BY status,id LIMIT $6"
             }
-            // The index of open attempts is partial: its own words must stand in the question. What it finds is few, and taken first.
+            // The index of open attempts is partial: its own words must stand in the question. What it finds is few, and taken first:
+            // without CROSS, SQLite goes over every payment of the shop and looks it up among the few.
             Self::Unsettled => {
                 "SELECT DISTINCT a.payment_id AS id,a.payment_id AS payment FROM (SELECT payment_id FROM attempts WHERE shop_id=$1 \
                  AND status IN ('intended', 'unknown', 'pending') AND status<>'pending' LIMIT 1000000) AS a \
-                 JOIN payments p ON p.shop_id=$1 AND p.id=a.payment_id WHERE p.provider=$2 AND a.payment_id<$3 AND a.payment_id>$5 \
+                 CROSS JOIN payments p WHERE p.shop_id=$1 AND p.id=a.payment_id AND p.provider=$2 AND a.payment_id<$3 AND a.payment_id>$5 \
                  AND $4<>'' AND p.status NOT IN ('pending','authorized') AND COALESCE((SELECT e.id FROM events e WHERE e.shop_id=$1 \
                  AND e.subject_id=a.payment_id ORDER BY e.seq DESC LIMIT 1),'')<$3 ORDER BY a.payment_id LIMIT $6"
             }

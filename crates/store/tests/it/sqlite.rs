@@ -161,6 +161,10 @@ async fn a_comparison_finds_open_payments_without_looking_at_all_the_others() {
         let plan: Vec<&str> = plan.iter().map(|row| row.text(3).unwrap()).collect();
         let first = plan.iter().find(|step| step.starts_with("SEARCH")).unwrap();
         assert!(first.contains(index), "{slice:?}: {plan:?}");
+        let then = plan.iter().filter(|step| step.starts_with("SEARCH p USING"));
+        for step in then.skip_while(|step| *step == first) {
+            assert!(step.ends_with("(shop_id=? AND id=?)"), "{slice:?}: {plan:?}");
+        }
     }
     store.close().await;
 }

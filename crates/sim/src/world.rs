@@ -362,7 +362,8 @@ impl World {
 
     /// Whether an attempt is not settled.
     fn in_doubt(&self) -> bool {
-        let open = "SELECT 1 FROM attempts WHERE status IN ('intended', 'unknown') LIMIT 1";
+        // In the words of the index of open attempts.
+        let open = "SELECT 1 FROM attempts WHERE status IN ('intended', 'unknown', 'pending') AND status <> 'pending' LIMIT 1";
         !self.database.look(open, &[]).expect("the database").is_empty()
     }
 

@@ -81,7 +81,8 @@ impl World {
     /// How long a node's runner sleeps when it knows of nothing to do. It looks every two seconds; we let it sleep over what is far.
     pub(super) fn patience(&mut self) -> i64 {
         if !self.clear {
-            return self.schedule.between(2 * S, 90 * S);
+            let most_s = if self.schedule.percent(50) { 30 } else { 400 };
+            return self.schedule.between(2 * S, most_s * S);
         }
         if self.in_doubt() {
             return 15 * S;

@@ -10,6 +10,10 @@ use kessai_provider::sandbox::Sandbox as _;
 
 impl World {
     pub(super) fn notices(&mut self, shop: usize) {
+        if self.notices_at[shop].is_none_or(|planned| planned > self.now_us) {
+            // Something earlier came up after this was planned, and took the rest along.
+            return;
+        }
         self.notices_at[shop] = None;
         let now = self.clock_now();
         self.shops[shop].sandbox.pass_time(now);

@@ -60,7 +60,7 @@ pub enum Op {
 /// one likes).
 #[derive(Clone, Debug, Default)]
 pub struct ChangeSet {
-    /// Conditions, checked in order, before the operations.
+    /// Conditions: all hold, or nothing is written. Of several that do not hold, the first is named.
     pub guards: Vec<Guard>,
     /// Plain writes.
     pub ops: Vec<Op>,

@@ -1,4 +1,5 @@
-//! One batch as one transaction: all guards as set-based statements, then all operations with COMMIT behind them.
+//! One batch as one transaction. Most go as a single statement that is its own transaction; where order matters, or a guard refused, all
+//! guards go as set-based statements, then all operations with COMMIT behind them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::{Future, poll_fn};
@@ -33,9 +34,9 @@ pub(super) struct Step {
 pub(super) enum Failure {
     /// Rolled back because of another transaction: the same again.
     Again(StoreError),
-    /// The connection was lost before COMMIT was sent: nothing is durable.
+    /// The connection was lost before anything was sent that commits: nothing is durable.
     Lost(StoreError),
-    /// The connection was lost after COMMIT was sent.
+    /// The connection was lost after COMMIT, or the statement that commits by itself, was sent.
     InDoubt,
     /// A statement was refused: some change set of the batch is to blame.
     Rejected(StoreError),

@@ -26,7 +26,8 @@ pub enum Slice {
 }
 
 impl Slice {
-    /// All of them, in the order they are walked through: a payment that moves on meanwhile is met again, never missed.
+    /// All of them, in the order they are walked through: a payment that moves on meanwhile is met
+    /// again, or by the next run: never missed by both.
     pub const ALL: [Self; 5] = [
         Self::Pending,
         Self::Authorized,

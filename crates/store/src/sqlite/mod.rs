@@ -29,20 +29,20 @@ pub struct SqliteSettings {
     pub path: PathBuf,
     /// Page cache of the writer in MiB; a reader takes a quarter of it.
     pub cache_mib: u32,
-    /// The write-ahead log is copied into the file every so many pages, beside the writer. Larger saves work, because pages that change
-    /// often are copied once; the log then takes some 64 MiB of disk. See docs/performance.md.
+    /// The write-ahead log is copied into the file every so many pages, beside the writer. Commits wait for the disk while it takes in
+    /// what was copied: larger makes that wait longer, and rarer. See docs/performance.md.
     pub checkpoint_pages: u32,
     /// Reader threads.
     pub readers: usize,
 }
 
 impl SqliteSettings {
-    /// The defaults: 64 MiB, 16000 pages, 2 readers.
+    /// The defaults: 64 MiB, 1000 pages, 2 readers.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         SqliteSettings {
             path: path.into(),
             cache_mib: 64,
-            checkpoint_pages: 16_000,
+            checkpoint_pages: 1_000,
             readers: 2,
         }
     }

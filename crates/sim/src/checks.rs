@@ -164,7 +164,7 @@ impl Checks {
         let guards = set.guards.iter().filter_map(|guard| match guard {
             Guard::Insert(table, row) => Some((table.name, row, true)),
             Guard::Update { table, row, .. } => Some((table.name, row, false)),
-            Guard::Delete { .. } => None,
+            Guard::Delete { .. } | Guard::Take { .. } => None,
         });
         let ops = set.ops.iter().filter_map(|op| match op {
             Op::Insert(table, row) => Some((table.name, row, true)),
@@ -174,7 +174,7 @@ impl Checks {
         let keys = set.guards.iter().filter_map(|guard| match guard {
             Guard::Delete { table, key, .. } => Some((table.name, key)),
             Guard::Update { table, row, .. } => Some((table.name, row)),
-            Guard::Insert(..) => None,
+            Guard::Insert(..) | Guard::Take { .. } => None,
         });
         let ended = set.ops.iter().filter_map(|op| match op {
             Op::Delete(table, key) | Op::Update(table, key) => Some((table.name, key)),

@@ -33,6 +33,16 @@ pub enum Guard {
         /// The version it must have now, if that matters.
         expected: Option<i64>,
     },
+    /// Subtract from the table's single column beside the key, which must be an integer; refused when less than that is there, or no such
+    /// row. Many may take from one row at once: nobody needs to know what is left. Give back with [`Op::Add`].
+    Take {
+        /// The table. Its key has no column `slot`.
+        table: &'static Table,
+        /// The key.
+        key: Vec<Value>,
+        /// What to subtract: more than zero.
+        amount: i64,
+    },
 }
 
 /// A plain write, done when no guard refused.
@@ -115,6 +125,12 @@ impl ChangeSet {
         self
     }
 
+    /// Adds [`Guard::Take`].
+    pub fn guard_take(mut self, table: &'static Table, key: Vec<Value>, amount: i64) -> Self {
+        self.guards.push(Guard::Take { table, key, amount });
+        self
+    }
+
     /// Adds [`Op::Insert`].
     pub fn insert(mut self, table: &'static Table, row: Vec<Value>) -> Self {
         self.ops.push(Op::Insert(table, row));
@@ -154,13 +170,15 @@ pub(crate) struct Checked {
     pub writes: Vec<u64>,
     /// Hashes of the keys it only adds to: such changes may share a batch.
     pub adds: Vec<u64>,
+    /// Hashes of the keys it only takes from: such changes, too.
+    pub takes: Vec<u64>,
     /// Its size in bytes, roughly.
     pub size: usize,
 }
 
 impl Checked {
     pub fn new(set: ChangeSet) -> Result<Self, StoreError> {
-        let (mut writes, mut adds, mut size) = (Vec::new(), Vec::new(), 0);
+        let (mut writes, mut adds, mut takes, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for guard in &set.guards {
             let values = match guard {
                 Guard::Insert(table, row) => table.check_row(row).map(|()| row)?,
@@ -174,22 +192,29 @@ impl Checked {
                     }
                     table.check_key(key).map(|()| key)?
                 }
+                Guard::Take { table, key, amount } => {
+                    table.counts()?;
+                    if *amount <= 0 {
+                        return Err(StoreError::invalid(format!("{amount} cannot be taken")));
+                    }
+                    table.check_key(key).map(|()| key)?
+                }
             };
             size += values.iter().map(Value::size).sum::<usize>();
             let (table, key) = guard.touches();
-            writes.push(hash(table, key));
+            if matches!(guard, Guard::Take { .. }) {
+                &mut takes
+            } else {
+                &mut writes
+            }
+            .push(hash(table, key));
         }
         for op in &set.ops {
             let values = match op {
                 Op::Insert(table, row) | Op::Update(table, row) => table.check_row(row).map(|()| row)?,
                 Op::Delete(table, key) => table.check_key(key).map(|()| key)?,
                 Op::Add { table, key, .. } => {
-                    if !matches!(table.other_columns(), [only] if only.kind == crate::Kind::Int) {
-                        return Err(StoreError::invalid(format!(
-                            "{} is no table of counters",
-                            table.name
-                        )));
-                    }
+                    table.counts()?;
                     table.check_key(key).map(|()| key)?
                 }
             };
@@ -211,6 +236,7 @@ impl Checked {
             set,
             writes,
             adds,
+            takes,
             size,
         };
         checked.each_row_once()?;
@@ -219,7 +245,7 @@ impl Checked {
 
     /// The engines order the writes of one change set differently; with each row touched once it cannot be seen.
     fn each_row_once(&self) -> Result<(), StoreError> {
-        let mut sorted = self.writes.clone();
+        let mut sorted = [&self.writes[..], &self.takes].concat();
         sorted.sort_unstable();
         let doubtful = sorted.windows(2).any(|pair| pair[0] == pair[1])
             || self.adds.iter().any(|add| sorted.binary_search(add).is_ok());
@@ -253,7 +279,7 @@ impl Guard {
     pub(crate) fn touches(&self) -> (&'static Table, &[Value]) {
         match self {
             Guard::Insert(table, row) | Guard::Update { table, row, .. } => (table, &row[..table.key]),
-            Guard::Delete { table, key, .. } => (table, key),
+            Guard::Delete { table, key, .. } | Guard::Take { table, key, .. } => (table, key),
         }
     }
 }

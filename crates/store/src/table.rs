@@ -70,6 +70,17 @@ impl Table {
             .ok_or_else(|| StoreError::invalid(format!("{} has no version column", self.name)))
     }
 
+    /// Whether it counts something: one integer beside the key.
+    pub(crate) fn counts(&self) -> Result<(), StoreError> {
+        match self.other_columns() {
+            [only] if only.kind == Kind::Int => Ok(()),
+            _ => Err(StoreError::invalid(format!(
+                "{} is no table of counters",
+                self.name
+            ))),
+        }
+    }
+
     pub(crate) fn check_row(&self, row: &[Value]) -> Result<(), StoreError> {
         self.check(self.columns, row)
     }

@@ -307,6 +307,15 @@ table! {
 }
 
 table! {
+    /// How many pieces of a thing a shop sells are where.
+    STOCK = "stock", key 3, version "version", unique false;
+    shop_id text,
+    sku text,
+    place text,
+    n int,
+}
+
+table! {
     /// Settings of the hub itself.
     SETTINGS = "settings", key 1, version "version", unique false;
     name text,
@@ -350,4 +359,5 @@ pub static ALL: &[&Table] = &[
     &COUNTS,
     &SETTINGS,
     &RECONCILIATIONS,
+    &STOCK,
 ];

@@ -95,7 +95,7 @@ fn summary(set: &ChangeSet) -> String {
     let guards = set.guards.iter().map(|guard| match guard {
         Guard::Insert(table, row) => shown(table.name, row, '+'),
         Guard::Update { table, row, .. } => shown(table.name, row, '~'),
-        Guard::Delete { table, key, .. } => shown(table.name, key, '-'),
+        Guard::Delete { table, key, .. } | Guard::Take { table, key, .. } => shown(table.name, key, '-'),
     });
     let ops = set.ops.iter().filter_map(|op| match op {
         Op::Insert(table, row) => Some(shown(table.name, row, '+')),

@@ -89,6 +89,7 @@ fn guards<'a>(works: &'a [Work], segment: &[usize]) -> Plan<'a> {
                     key,
                     expected: None,
                 } => (table, Verb::GuardDelete, key, 0),
+                Guard::Take { table, key, amount } => (table, Verb::GuardTake, key, *amount),
             };
             put(
                 &mut plan,
@@ -323,6 +324,29 @@ fn orderless(plans: [&Plan<'_>; 2]) -> bool {
     !all().any(|group| group.table.unique && makes_room(group.verb))
 }
 
+/// The change sets that take from a row which an earlier one of the segment takes from, too.
+fn crowded(works: &[Work], segment: &[usize]) -> HashSet<usize> {
+    let mut taken: HashSet<u64> = HashSet::new();
+    let takes_again = |item: &&usize| match &works[**item] {
+        Work::Change(checked, _) => {
+            let before = checked.takes.iter().filter(|key| taken.contains(*key)).count();
+            taken.extend(&checked.takes);
+            before > 0
+        }
+        Work::Claim(..) => false,
+    };
+    segment.iter().filter(takes_again).copied().collect()
+}
+
+/// The guards, with one row for all that is taken from one counter: a statement cannot touch a row twice.
+fn taken_together<'a>(works: &'a [Work], segment: &[usize]) -> Result<Plan<'a>, Failure> {
+    let mut plan = guards(works, segment);
+    for group in plan.values_mut().filter(|group| group.verb == Verb::GuardTake) {
+        group.sum_up().map_err(Failure::Rejected)?;
+    }
+    Ok(plan)
+}
+
 /// Commits a batch as one statement, which is a transaction of its own: one message there, one back. None if a guard refused:
 /// then nothing was written, and the batch goes the long way to find out which.
 async fn at_once(connection: &Connection, guards: &Plan<'_>, ops: &Plan<'_>) -> Result<Option<()>, Failure> {
@@ -384,12 +408,32 @@ pub(super) async fn run(
     let guards = guards(works, segment);
     let all_ops = ops(works, segment.iter().copied()).map_err(Failure::Rejected)?;
     connection.plan_again();
+    let crowded = crowded(works, segment);
     let plain = !careful && orderless([&guards, &all_ops]);
-    if plain && at_once(connection, &guards, &all_ops).await?.is_some() {
-        let done = |&item: &usize| (item, Settled::Commit(Commit::Done));
+    if plain {
+        let together = match crowded.is_empty() {
+            true => None,
+            false => Some(taken_together(works, segment)?),
+        };
+        let guards = together.as_ref().unwrap_or(&guards);
+        if at_once(connection, guards, &all_ops).await?.is_some() {
+            let done = |&item: &usize| (item, Settled::Commit(Commit::Done));
+            return Ok(Step {
+                settled: segment.iter().map(done).collect(),
+                rest: Vec::new(),
+            });
+        }
+    }
+    if !crowded.is_empty() {
+        // There is not enough for all of them, or something else refused: in turn, as they came.
+        let (first, then) = segment.iter().partition(|item| !crowded.contains(item));
+        let then: Vec<usize> = then;
         return Ok(Step {
-            settled: segment.iter().map(done).collect(),
-            rest: Vec::new(),
+            settled: Vec::new(),
+            rest: std::iter::once(first)
+                .chain(then.into_iter().map(|item| vec![item]))
+                .filter(|segment: &Vec<usize>| !segment.is_empty())
+                .collect(),
         });
     }
     // everything is prepared before BEGIN, so that nothing between BEGIN and COMMIT waits for more than it must

@@ -22,6 +22,7 @@ pub(super) enum Verb {
     GuardDeleteFrom,
     GuardUpdate,
     GuardInsert,
+    GuardTake,
     Delete,
     Update,
     Insert,
@@ -32,14 +33,22 @@ impl Verb {
     /// How many columns of the table its rows carry.
     pub fn width(self, table: &Table) -> usize {
         match self {
-            Verb::Lock | Verb::GuardDelete | Verb::GuardDeleteFrom | Verb::Delete | Verb::Add => table.key,
+            Verb::Lock
+            | Verb::GuardDelete
+            | Verb::GuardDeleteFrom
+            | Verb::GuardTake
+            | Verb::Delete
+            | Verb::Add => table.key,
             Verb::GuardUpdate | Verb::GuardInsert | Verb::Update | Verb::Insert => table.columns.len(),
         }
     }
 
-    /// Whether an integer of its own follows them: an expected version or a sum to add.
+    /// Whether an integer of its own follows them: an expected version, or a sum to add or to take.
     pub fn numbered(self) -> bool {
-        matches!(self, Verb::GuardDeleteFrom | Verb::GuardUpdate | Verb::Add)
+        matches!(
+            self,
+            Verb::GuardDeleteFrom | Verb::GuardUpdate | Verb::GuardTake | Verb::Add
+        )
     }
 }
 
@@ -128,6 +137,13 @@ fn generate_one(table: &Table, verb: Verb, first: usize) -> String {
             let key = names(table.key_columns());
             format!(
                 "INSERT INTO {name} ({list}) SELECT * FROM {unnest} ON CONFLICT DO NOTHING RETURNING {key}"
+            )
+        }
+        Verb::GuardTake => {
+            let left = table.columns[table.key].name;
+            format!(
+                "UPDATE {name} SET {left} = {name}.{left} - u.taken FROM {unnest} {with} u({given}, taken, ordinal) \
+                 WHERE {key} AND {name}.{left} >= u.taken RETURNING u.ordinal"
             )
         }
         Verb::Delete => format!("DELETE FROM {name} USING {unnest} AS u({given}) WHERE {key}"),

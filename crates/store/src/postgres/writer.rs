@@ -91,20 +91,27 @@ impl Writer {
         if candidates.is_empty() {
             return None;
         }
-        let (mut written, mut added) = (HashSet::<u64>::new(), HashSet::<u64>::new());
+        let (mut written, mut added, mut taken) = (
+            HashSet::<u64>::new(),
+            HashSet::<u64>::new(),
+            HashSet::<u64>::new(),
+        );
         let mut batch = Vec::with_capacity(candidates.len());
         for work in candidates {
             let free = match &work {
                 Work::Claim(..) => true,
                 Work::Change(checked, _) => {
-                    let free = checked
-                        .writes
-                        .iter()
-                        .all(|key| !written.contains(key) && !added.contains(key))
-                        && checked.adds.iter().all(|key| !written.contains(key));
+                    let apart = |keys: &[u64], from: &[&HashSet<u64>]| {
+                        keys.iter()
+                            .all(|key| !from.iter().any(|touched| touched.contains(key)))
+                    };
+                    let free = apart(&checked.writes, &[&written, &added, &taken])
+                        && apart(&checked.adds, &[&written, &taken])
+                        && apart(&checked.takes, &[&written, &added]);
                     // a parked one keeps its place: later ones that touch its rows wait behind it
                     written.extend(&checked.writes);
                     added.extend(&checked.adds);
+                    taken.extend(&checked.takes);
                     free
                 }
             };

@@ -18,6 +18,7 @@ pub(super) enum Verb {
     UpdateFrom,
     Delete,
     DeleteFrom,
+    Take,
     Add,
 }
 
@@ -78,6 +79,10 @@ fn generate(table: &Table, verb: Verb) -> String {
             "DELETE FROM {name} WHERE {key} AND {version} = ?{}",
             table.key + 1
         ),
+        Verb::Take => {
+            let (left, amount) = (table.columns[table.key].name, table.key + 1);
+            format!("UPDATE {name} SET {left} = {left} - ?{amount} WHERE {key} AND {left} >= ?{amount}")
+        }
         Verb::Add => {
             let sum = table.columns[table.key].name;
             let insert = generate(table, Verb::Insert);

@@ -265,6 +265,7 @@ impl Writer<'_> {
                 Guard::Delete { table, key, expected } => {
                     self.row(table, Verb::DeleteFrom, key, *expected)?
                 }
+                Guard::Take { table, key, amount } => self.row(table, Verb::Take, key, Some(*amount))?,
             };
             if rows == 0 {
                 return Ok(Commit::Refused { guard: index });

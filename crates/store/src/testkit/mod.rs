@@ -5,6 +5,7 @@ pub mod compare;
 pub mod pg;
 pub mod rows;
 pub mod suite;
+pub mod takes;
 
 /// Makes a SQLite database look as if a later version had migrated it.
 pub fn pretend_newer(settings: &crate::SqliteSettings) {

@@ -4,7 +4,7 @@ mod crash;
 mod postgres;
 mod sqlite;
 
-use kessai_store::testkit::{claims, compare, pg, suite};
+use kessai_store::testkit::{claims, compare, pg, suite, takes};
 use kessai_store::{Migrate, PgStore, SqliteSettings, SqliteStore, Store};
 
 macro_rules! behaviours {
@@ -70,6 +70,11 @@ behaviours!(
     claims::the_next_due_time_is_known,
     claims::claims_and_commits_share_batches,
     claims::a_claim_of_nothing_writes_nothing,
+    takes::of_64_buyers_ten_get_the_last_ten,
+    takes::nobody_is_refused_while_enough_is_left,
+    takes::what_is_short_refuses_all_of_its_change_set,
+    takes::what_goes_back_and_forth_stays_as_much,
+    takes::a_take_that_makes_no_sense_is_invalid,
     compare::open_and_recent_payments_are_walked_through_once,
     compare::runs_come_newest_first,
 );

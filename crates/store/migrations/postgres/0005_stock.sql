@@ -1,0 +1,9 @@
+-- How many pieces of a thing a shop sells are where: 'free' to be sold, 'held' for a payment under way, 'sold'. Nobody reads a row to
+-- change it: pieces are taken where enough are left and added elsewhere, in one commit.
+CREATE TABLE stock (
+    shop_id TEXT COLLATE "C" NOT NULL,
+    sku TEXT COLLATE "C" NOT NULL,
+    place TEXT COLLATE "C" NOT NULL,
+    n BIGINT NOT NULL CHECK (n >= 0),
+    PRIMARY KEY (shop_id, sku, place)
+) WITH (fillfactor = 50);

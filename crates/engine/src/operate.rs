@@ -110,11 +110,8 @@ impl Engine {
                 Committed::Stale => continue,
             };
             // 2. The call.
-            let call = self.call(account, payment.key(n));
-            let outcome = match self.overslept(&row) {
-                Some(cause) => Outcome::NotSent(cause),
-                None => send(provider.as_ref(), &call, &payment, &operating).await,
-            };
+            let call = self.intended_call(account, payment.key(n), &row);
+            let outcome = send(provider.as_ref(), &call, &payment, &operating).await;
             // 3. The outcome.
             return Ok(self
                 .operated(shop, payment, row, attempt, &call, outcome, key)

@@ -366,11 +366,8 @@ impl Engine {
             }
         };
         // 2. The call.
-        let call = self.call(route.account.clone(), payment.key(1));
-        let outcome = match self.overslept(&row) {
-            Some(cause) => Outcome::NotSent(cause),
-            None => route.provider.authorize(&call, &authorize).await,
-        };
+        let call = self.intended_call(route.account.clone(), payment.key(1), &row);
+        let outcome = route.provider.authorize(&call, &authorize).await;
         // 3. The outcome.
         let made = self
             .authorized(

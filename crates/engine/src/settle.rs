@@ -11,17 +11,19 @@ use crate::sessions::pay_answer;
 use crate::{Engine, Halt, later};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use kessai_core::PaymentId;
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::payment::{Fact, InFlight, Operation, Status, Suspicion};
 use kessai_core::settle::{Meaning, abandoned_after_s, answered, may_send, settled, unwinding};
 use kessai_core::tax::Totals;
+use kessai_core::{Clock, PaymentId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease, NewJob};
-use kessai_provider::port::{InquiryError, Outcome, View};
+use kessai_provider::port::{Account, Call, InquiryError, View};
+use kessai_provider::transport::{Reply, Request, Transport, TransportFault};
 use kessai_store::Guard;
 use kessai_store::repo::{self, AttemptRow, instant, micros};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::sync::Arc;
 
 /// Asks the provider what became of an attempt whose answer was lost, or that nobody concluded.
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,6 +97,34 @@ pub(crate) fn next_look(payment: &Payment, looks: u32, now: Timestamp) -> Timest
         // One second after the deadline, so that whoever expires at the deadline itself has done so.
         Some(deadline) if later(deadline, 1) > now => at.min(later(deadline, 1)),
         Some(_) | None => at,
+    }
+}
+
+/// The way to the provider for one intended operation: this process may sleep between its intent and its call, or between two requests of
+/// it, and others may have settled the attempt as abandoned by then.
+struct WhileFresh {
+    inner: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    attempt: String,
+    intended_at: Timestamp,
+    timeout_ms: u64,
+}
+
+#[async_trait]
+impl Transport for WhileFresh {
+    async fn send(&self, request: Request) -> Result<Reply, TransportFault> {
+        let age_s = self.clock.now().duration_since(self.intended_at).as_secs();
+        if may_send(age_s, self.timeout_ms) {
+            return self.inner.send(request).await;
+        }
+        tracing::error!(
+            attempt = self.attempt,
+            age_s,
+            "this process slept before a call; it is not made"
+        );
+        Err(TransportFault::NotSent(format!(
+            "not sent: {age_s} s passed between intent and call"
+        )))
     }
 }
 
@@ -256,7 +286,7 @@ impl Engine {
         Ok(abandoned.len())
     }
 
-    pub(crate) async fn shop_of_job(&self, id: &str) -> Result<std::sync::Arc<Shop>, JobError> {
+    pub(crate) async fn shop_of_job(&self, id: &str) -> Result<Arc<Shop>, JobError> {
         match self.shop(id).await {
             Ok(Some(shop)) => Ok(shop),
             Ok(None) => Err(JobError::GiveUp(format!("no shop {id}"))),
@@ -324,15 +354,22 @@ impl Engine {
         }
     }
 
-    /// Why an intended operation must not be sent any more: this process slept between its intent and its call, and others may have
-    /// settled the attempt as abandoned.
-    pub(crate) fn overslept(&self, row: &AttemptRow) -> Option<String> {
-        let age_s = self.now().duration_since(instant(row.created_at)).as_secs();
-        if may_send(age_s, self.settings.provider_timeout_ms) {
-            return None;
-        }
-        tracing::error!(payment = %row.payment_id, attempt = row.n, age_s, "this process slept before a call; it is not made");
-        Some(format!("not sent: {age_s} s passed between intent and call"))
+    /// The call of an intended operation. None of its requests leaves once the intent is old.
+    pub(crate) fn intended_call(
+        &self,
+        account: Arc<Account>,
+        key: impl Into<Box<str>>,
+        row: &AttemptRow,
+    ) -> Call {
+        let mut call = self.call(account, key);
+        call.transport = Arc::new(WhileFresh {
+            inner: call.transport,
+            clock: self.clock.clone(),
+            attempt: format!("{}_{}", row.payment_id, row.n),
+            intended_at: instant(row.created_at),
+            timeout_ms: self.settings.provider_timeout_ms,
+        });
+        call
     }
 
     /// What the provider believes of a payment.
@@ -607,11 +644,8 @@ impl Engine {
         let Committed::Done(payment, _) = draft.commit().await? else {
             return again();
         };
-        let call = self.call(account, payment.key(n));
-        let outcome = match self.overslept(&row) {
-            Some(cause) => Outcome::NotSent(cause),
-            None => send(provider.as_ref(), &call, &payment, &operating).await,
-        };
+        let call = self.intended_call(account, payment.key(n), &row);
+        let outcome = send(provider.as_ref(), &call, &payment, &operating).await;
         body.exchanges = call.take_exchanges();
         let Meaning { status, .. } = answered(operation, outcome.answer("bad_gateway"));
         let mut draft = Draft::of(self, shop, *payment, None);

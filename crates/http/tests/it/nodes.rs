@@ -128,6 +128,47 @@ async fn a_call_that_was_settled_by_inquiry_meanwhile_answers_what_its_key_says(
 }
 
 #[tokio::test]
+async fn a_node_that_slept_between_the_two_requests_of_a_payment_does_not_make_the_second() {
+    let world = World::new().await;
+    let other = Node::beside(&world);
+    let session = world.post("/sessions", checkout()).await.ok();
+    let path = format!("/sessions/{}/pay", session.str("/id"));
+    let pay = json!({"payment_details": card(GOOD_CARD)});
+
+    // The other node makes the provider's session, sleeps before it pays it, and is taken for dead.
+    other.gate.close();
+    let slowly = other.post_under("slow", &path, &pay);
+    let meanwhile = async {
+        other.gate.somebody_waits().await;
+        world.advance(700).await;
+        let id = world.get("/payments").await.ok().str("/data/0/id").to_owned();
+        world
+            .call(
+                "GET",
+                &format!("/sessions/{}/return", session.str("/id")),
+                "",
+                &[],
+                Body::empty(),
+            )
+            .await;
+        assert_eq!(world.status(&id).await, "failed");
+        other.gate.open();
+    };
+    let (heard, ()) = tokio::join!(slowly, meanwhile);
+
+    assert_eq!(
+        world.movements("authorize") + world.movements("capture"),
+        0,
+        "{}",
+        heard.text
+    );
+    world.advance(2 * 86_400).await;
+    assert_eq!(world.open_discrepancies().await, Vec::<String>::new());
+    let again = world.post_under("slow", &path, pay.clone()).await;
+    assert_eq!((heard.status, &heard.text), (again.status, &again.text));
+}
+
+#[tokio::test]
 async fn a_slip_paid_with_another_amount_is_left_to_a_person() {
     let world = World::new().await;
     let made = world

@@ -44,6 +44,9 @@ faults! {
     CrashBeforeCommit "crash-before-commit" "A node dies with work in the store's queue, which is lost.",
     CrashAfterCommit "crash-after-commit" "A node dies after its work is durable, before it hears so.",
     Pause "pause" "A node stands still for minutes, then goes on.",
+    PauseAfterCommit "pause-after-commit" "It stands still for long when its work is durable, before it hears so.",
+    PauseAfterIntent "pause-after-intent" "It stands still for long when what it is about to ask the provider for is written down.",
+    PauseOverSend "pause-over-send" "It is suspended for long with a request on its way out, which leaves when it wakes.",
     ClockSkew "clock-skew" "Nodes' clocks differ.",
     DiskFull "disk-full" "The database's disk is full for a while.",
     StoreRefuses "store-refuses" "The database cannot be reached for a while.",
@@ -105,7 +108,7 @@ impl Weather {
                 let usual: i64 = match fault {
                     Fault::Crash => 60,
                     Fault::Pause => 12,
-                    Fault::CrashBeforeCommit | Fault::CrashAfterCommit => 150,
+                    Fault::CrashBeforeCommit | Fault::CrashAfterCommit | Fault::PauseAfterCommit => 150,
                     Fault::DoubtApplied | Fault::DoubtLost => 300,
                     // Once a run, or not at all.
                     Fault::Maintenance
@@ -120,6 +123,7 @@ impl Weather {
                     Fault::NoticeLost | Fault::NoticeLate | Fault::NoticeTwice | Fault::NoticeWrongAmount => {
                         6_000
                     }
+                    Fault::PauseAfterIntent | Fault::PauseOverSend => 5_000,
                     Fault::WrongCash => 15_000,
                     _ => 2_000,
                 };

@@ -40,6 +40,9 @@ struct Args {
     /// Begins no further seed after so many seconds.
     #[arg(long)]
     for_s: Option<u64>,
+    /// Stops at the first seed that fails and says no more than what broke, as scripts/planted wants it.
+    #[arg(long)]
+    first: bool,
     /// How many runs may be spent on making a failure small.
     #[arg(long, default_value_t = 150)]
     shrink: u32,
@@ -89,11 +92,31 @@ fn main() -> anyhow::Result<ExitCode> {
     let bar = bar(args.seeds);
     let began = Instant::now();
     let go_on = || args.for_s.is_none_or(|most| began.elapsed().as_secs() < most);
-    let summary = run_many(args.start, args.seeds, threads, Some(&bar), go_on, |seed| Plan {
+    let plan = |seed| Plan {
         seed,
         ..sample.clone()
-    });
+    };
+    let failures_most = if args.first { 1 } else { 5 };
+    let summary = run_many(
+        args.start,
+        args.seeds,
+        threads,
+        Some(&bar),
+        failures_most,
+        go_on,
+        plan,
+    );
     bar.finish_and_clear();
+    if args.first {
+        println!("{} seeds", summary.seeds);
+        return Ok(match summary.failed.first() {
+            Some(outcome) => {
+                println!("seed {} failed:", outcome.seed);
+                verdict(outcome)
+            }
+            None => ExitCode::SUCCESS,
+        });
+    }
     let took_ms = began.elapsed().as_millis().max(1);
     table(&summary.coverage);
     let per_100_s = u128::from(summary.seeds) * 100_000 / took_ms;

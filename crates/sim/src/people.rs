@@ -31,6 +31,9 @@ pub const CHECKED_CARD: &str = "4100000000005000";
 /// The code on every card.
 pub const CODE: &str = "739";
 
+/// What a merchant wants the deliveries of one payment alone to be signed with.
+pub const PAYMENT_HOOK_SECRET: &str = "whsec_of_one_payment";
+
 /// One person's hands.
 pub struct Person {
     wishes: Wishes,
@@ -163,7 +166,17 @@ impl Person {
         let waits = [2, 5, 15, 40, 90, 240, 600, 1_800, 3_600, 7_200];
         for wait in waits {
             match self.ask("POST", path, Some(key), body).await {
-                Some(seen) if stays(&seen) => return Some(seen),
+                Some(seen) if stays(&seen) => {
+                    if self.rng.percent(10) {
+                        self.count("merchant: the same key after its answer");
+                        let _ = self.ask("POST", path, Some(key), body).await;
+                    }
+                    return Some(seen);
+                }
+                None if path.ends_with("/refund") && self.rng.percent(25) => {
+                    self.count("merchant: asks for a refund once and forgets it");
+                    return None;
+                }
                 _ => {}
             }
             self.count("merchant: the same key again");
@@ -178,7 +191,8 @@ impl Person {
         self.count("merchant: one key twice at once");
         let (first, _) = self.at_once((path, key), (path, key), body).await;
         match first {
-            Some(seen) if stays(&seen) => Some(seen),
+            Some(seen) if stays(&seen) && self.rng.percent(80) => Some(seen),
+            // Either it has no answer yet, or it asks once more.
             _ => self.insist(path, key, body).await,
         }
     }
@@ -242,7 +256,7 @@ impl Person {
         }
         if self.rng.percent(5) {
             body["webhooks"] =
-                json!([{"url": "https://own.example/hook", "secret_token": "whsec_of_one_payment"}]);
+                json!([{"url": "https://own.example/hook", "secret_token": PAYMENT_HOOK_SECRET}]);
         }
         body
     }

@@ -19,15 +19,14 @@ pub struct Summary {
     pub steps: u64,
 }
 
-/// After so many failures no further seed is begun.
-const FAILURES_MOST: usize = 5;
-
-/// Runs `seeds` seeds from `start` on so many threads, each seed wholly on one of them; none is begun once `go_on` says no.
+/// Runs `seeds` seeds from `start` on so many threads, each seed wholly on one of them; none is begun once `failures_most` of them have
+/// failed or `go_on` says no.
 pub fn run_many(
     start: u64,
     seeds: u64,
     threads: usize,
     bar: Option<&ProgressBar>,
+    failures_most: usize,
     go_on: impl Fn() -> bool + Sync,
     plan: impl Fn(u64) -> Plan + Sync,
 ) -> Summary {
@@ -38,7 +37,7 @@ pub fn run_many(
             let n = next.fetch_add(1, Ordering::Relaxed);
             if n >= seeds
                 || !go_on()
-                || summary.lock().expect("no panic while held").failed.len() >= FAILURES_MOST
+                || summary.lock().expect("no panic while held").failed.len() >= failures_most
             {
                 return;
             }

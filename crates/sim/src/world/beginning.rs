@@ -3,7 +3,7 @@ use super::{BEGIN_US, Event, Shop, World};
 use crate::checks::Checks;
 use crate::fault::{Fault, Sky, Weather};
 use crate::node::{HUB_URL, engine, runtime};
-use crate::people::{BAD_CARD, CHECKED_CARD, GOOD_CARD, S, ShopFacts};
+use crate::people::{BAD_CARD, CHECKED_CARD, GOOD_CARD, PAYMENT_HOOK_SECRET, S, ShopFacts};
 use crate::plan::Plan;
 use crate::rng::{Dice, Rng};
 use crate::shared::{SimClock, Wishes};
@@ -23,6 +23,11 @@ const SANDBOX_KEY: &str = "sk_test_of_the_sandbox";
 /// The other half of that.
 const SANDBOX_PUBLIC_KEY: &str = "pk_test_of_the_sandbox";
 
+/// What the deliveries to an endpoint of a shop are signed with.
+pub(super) fn endpoint_secret(shop: usize, endpoint: usize) -> String {
+    format!("whsec_of_endpoint_{shop}_{endpoint}")
+}
+
 impl World {
     pub fn new(plan: Plan) -> Self {
         let root = Rng::new(plan.seed);
@@ -41,7 +46,7 @@ impl World {
             ("the provider's webhook secret", WEBHOOK_SECRET),
             ("a shop's key", "sk_test_shop_"),
             ("an endpoint's secret", "whsec_of_endpoint"),
-            ("a payment's own webhook secret", "whsec_of_one_payment"),
+            ("a payment's own webhook secret", PAYMENT_HOOK_SECRET),
         ];
         let checks = Arc::new(Mutex::new(Checks::new(&secrets)));
         let shop_count = usize::try_from(makeup.between(1, 2)).unwrap_or(1);
@@ -161,7 +166,7 @@ impl World {
                 shop
             });
             for (k, url) in self.shops[n].endpoints.clone().iter().enumerate() {
-                let secret = Secret::new(format!("whsec_of_endpoint_{n}_{k}"));
+                let secret = Secret::new(endpoint_secret(n, k));
                 people.block_on(async {
                     let added = setting_up.add_endpoint(&id, url, Some(secret), &[]).await;
                     added.expect("an endpoint");

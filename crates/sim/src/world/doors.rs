@@ -70,8 +70,13 @@ impl World {
         if person && self.strikes(Fault::HangUp) {
             self.after(500, 3 * S, Event::HangUp(call));
         }
-        // Nobody waits for ever.
-        self.after(60 * S, 90 * S, Event::HangUp(call));
+        // Nobody waits for ever, and some wait for long.
+        let (least_us, most_us) = if self.schedule.percent(20) {
+            (600 * S, 2_400 * S)
+        } else {
+            (60 * S, 90 * S)
+        };
+        self.after(least_us, most_us, Event::HangUp(call));
     }
 
     pub(super) fn answered(&mut self, call: u64, seen: Seen) {

@@ -1,6 +1,8 @@
 //! The network to providers and to the shops' webhook endpoints: what is sent, what becomes of it, and what comes back.
+use super::beginning::endpoint_secret;
 use super::{Event, World, lock};
 use crate::fault::Fault;
+use crate::people::PAYMENT_HOOK_SECRET;
 use crate::shared::Owner;
 use kessai_provider::sandbox::{Answer, Ask, Sandbox as _};
 use kessai_provider::transport::{Reply, Request, TransportFault};
@@ -94,7 +96,10 @@ impl World {
         };
         match fails {
             Some((us, cause)) => self.at(self.now_us + us, Event::Reply(number, Err(cause))),
-            None => self.at(self.now_us + latency_us, Event::Arrive(number)),
+            None => {
+                let asleep_us = self.sleeps_over(owner, &request);
+                self.at(self.now_us + asleep_us + latency_us, Event::Arrive(number));
+            }
         }
         self.sends.insert(
             number,
@@ -192,6 +197,15 @@ impl World {
         }
     }
 
+    /// What a shop's endpoint knows signatures by; any other is a payment's own.
+    fn endpoint_secret(&self, url: &str) -> String {
+        let place = self.shops.iter().enumerate().find_map(|(n, shop)| {
+            let k = shop.endpoints.iter().position(|endpoint| endpoint == url)?;
+            Some(endpoint_secret(n, k))
+        });
+        place.unwrap_or_else(|| PAYMENT_HOOK_SECRET.to_owned())
+    }
+
     /// A webhook comes to a shop's endpoint.
     fn endpoint(&mut self, send: u64, fate: Option<Fault>, request: &Request, left_us: i64) {
         let status = match fate {
@@ -199,6 +213,12 @@ impl World {
             _ => 200,
         };
         lock(&self.checks).no_secret("a webhook", &request.body);
+        let due =
+            kessai_provider_komoju::sandbox::signature(&self.endpoint_secret(&request.url), &request.body);
+        let signed = |(name, value): &(String, String)| name == "x-komoju-signature" && *value == due;
+        if !request.headers.iter().any(signed) {
+            self.fail(format!("webhooks: {} gets a wrong signature", request.url));
+        }
         let said: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let event = said["id"].as_str().unwrap_or_default().to_owned();
         if status == 200 {

@@ -4,6 +4,7 @@ use crate::fault::Fault;
 use crate::node::Node;
 use crate::people::S;
 use crate::shared::Owner;
+use kessai_provider::transport::Request;
 
 impl World {
     pub(super) fn start(&mut self, n: usize) {
@@ -32,12 +33,34 @@ impl World {
         if self.strikes(Fault::Crash) {
             self.crash(n);
         } else if self.strikes(Fault::Pause) {
-            let until_us = self.now_us + self.schedule.between(20 * S, 400 * S);
-            if let Some(node) = &mut self.nodes[n] {
-                node.paused_until_us = until_us;
+            self.stand_still(n, 20 * S, 400 * S);
+        }
+    }
+
+    /// A node does nothing for so long; how long.
+    pub(super) fn stand_still(&mut self, n: usize, least_us: i64, most_us: i64) -> i64 {
+        let us = self.schedule.between(least_us, most_us);
+        let until_us = self.now_us + us;
+        if let Some(node) = self.nodes.get_mut(n).and_then(Option::as_mut) {
+            node.paused_until_us = node.paused_until_us.max(until_us);
+        }
+        self.note(10, n as u64, || format!("node {n} stands still"));
+        self.at(until_us, Event::Wake(n));
+        us
+    }
+
+    /// How long a node sleeps over a request that changes a payment, if it does.
+    pub(super) fn sleeps_over(&mut self, owner: Owner, request: &Request) -> i64 {
+        let changes = ["/capture", "/cancel", "/refund"];
+        match owner {
+            Owner::Node(n, life)
+                if changes.iter().any(|verb| request.url.ends_with(verb))
+                    && self.nodes[n].as_ref().is_some_and(|node| node.life == life)
+                    && self.strikes(Fault::PauseOverSend) =>
+            {
+                self.stand_still(n, 300 * S, 1_500 * S)
             }
-            self.note(10, n as u64, || format!("node {n} stands still"));
-            self.at(until_us, Event::Wake(n));
+            Owner::Node(..) | Owner::People => 0,
         }
     }
 

@@ -3,8 +3,8 @@ use super::{Event, World, lock};
 use crate::fault::Fault;
 use crate::node::LEASE_S;
 use crate::people::S;
-use kessai_store::ChangeSet;
 use kessai_store::sqlite::stepped::StoreAnswer;
+use kessai_store::{ChangeSet, Op};
 
 impl World {
     pub(super) fn flush(&mut self) {
@@ -22,9 +22,11 @@ impl World {
         let most = 1 + usize::try_from(self.schedule.below(24)).unwrap_or(1);
         let checks = self.checks.clone();
         let mut tables: Vec<String> = Vec::new();
+        let mut intents: Vec<bool> = Vec::new();
         let keep_log = self.plan.keep_log;
         let answers = self.database.flush(most, &mut |set| {
             lock(&checks).committed(set);
+            intents.push(intends(set));
             if keep_log {
                 tables.push(summary(set));
             }
@@ -33,6 +35,10 @@ impl World {
             format!("flush of {}: {}", answers.len(), tables.join("; "))
         });
         let dies = self.strikes(Fault::CrashAfterCommit);
+        let durable = answers.iter().filter(|answer| answer.is_durable());
+        let intending = durable.zip(&intents).find(|(_, intends)| **intends);
+        let intending = intending.map(|(answer, _)| answer.node);
+        let sleeps = !dies && !answers.is_empty() && self.strikes(Fault::PauseAfterCommit);
         let dying = answers.first().map(|answer| answer.node);
         for answer in answers {
             for row in answer.claimed() {
@@ -49,6 +55,14 @@ impl World {
             && n < self.nodes.len()
         {
             self.crash(n);
+        }
+        if let (true, Some(n)) = (sleeps, dying) {
+            self.stand_still(n, 100 * S, 1_500 * S);
+        }
+        if let Some(n) = intending
+            && self.strikes(Fault::PauseAfterIntent)
+        {
+            self.stand_still(n, 100 * S, 1_500 * S);
         }
     }
 
@@ -72,9 +86,15 @@ impl World {
     }
 }
 
+/// Whether a change set writes down what the provider is about to be asked for.
+fn intends(set: &ChangeSet) -> bool {
+    let attempt = |op: &Op| matches!(op, Op::Insert(table, _) if table.name == "attempts");
+    set.ops.iter().any(attempt)
+}
+
 /// A change set in a few words, for the log.
 fn summary(set: &ChangeSet) -> String {
-    use kessai_store::{Guard, Op, Value};
+    use kessai_store::{Guard, Value};
     let shown = |table: &str, row: &[Value], verb: char| {
         let text = |at: usize| match row.get(at) {
             Some(Value::Text(text)) => text.to_string(),

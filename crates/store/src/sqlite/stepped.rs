@@ -59,6 +59,11 @@ impl StoreAnswer {
         }
     }
 
+    /// Whether it was a change set, and is durable now.
+    pub fn is_durable(&self) -> bool {
+        matches!(self.what, Told::Commit(Ok(Commit::Done), _))
+    }
+
     /// Lets the caller hear it.
     pub fn deliver(self) {
         match self.what {

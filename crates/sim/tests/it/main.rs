@@ -9,6 +9,7 @@ fn all_hold(sky: Sky, start: u64, seeds: u64, payments: u64) {
         seeds,
         2,
         None,
+        5,
         || true,
         |seed| Plan::new(seed, sky, payments),
     );

@@ -13,6 +13,7 @@ pub mod payment;
 pub mod secret;
 pub mod session;
 pub mod settle;
+pub mod stock;
 pub mod tax;
 pub mod time;
 

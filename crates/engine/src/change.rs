@@ -246,6 +246,7 @@ impl<'a> Draft<'a> {
                 .push(Op::Insert(PostingRow::TABLE, row.into_values()));
         }
         self.settle_session(step);
+        self.move_stock(step);
         let reason = match step {
             Step::Failed { code } => Some(code.clone()),
             Step::Authorized

@@ -322,6 +322,7 @@ mod tests {
                 attempts: 1,
                 events: 1,
                 postings: 0,
+                stock: None,
                 watched: false,
                 details: serde_json::Map::new(),
                 locale: "ja".into(),

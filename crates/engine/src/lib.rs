@@ -28,6 +28,7 @@ pub mod problem;
 pub mod reconcile;
 pub mod sessions;
 pub mod settle;
+pub mod stock;
 pub mod timeline;
 pub mod tokens;
 pub mod vault;

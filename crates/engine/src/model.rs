@@ -1,8 +1,10 @@
 //! What the hub keeps of sessions, payments, customers and attempts, and how that becomes rows.
+use crate::stock::Holding;
 use jiff::Timestamp;
 pub use kessai_core::attempt::Purpose;
 use kessai_core::payment::{CaptureMode, State, Status};
 use kessai_core::session::{SessionMode, SessionStatus};
+use kessai_core::stock::Goods;
 use kessai_core::tax::Totals;
 use kessai_core::{CustomerId, Money, PaymentId, SessionId};
 use kessai_provider::port::{Exchange, Handle, NextAction, View};
@@ -94,6 +96,9 @@ pub struct PaymentBody {
     pub events: u32,
     /// How many ledger lines there are.
     pub postings: u32,
+    /// What it has of the shop's stock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<Holding>,
     /// Whether a job looks after it until it is closed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub watched: bool,
@@ -314,6 +319,9 @@ pub struct SessionBody {
     /// For display.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub line_items: Vec<Value>,
+    /// What of them is counted in stock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub goods: Vec<Goods>,
     /// The shop's notes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: Metadata,

@@ -335,6 +335,8 @@ impl Engine {
                 draft.now(),
             ));
         }
+        // Before any money moves; behind the key, so that a repeated request hears its first answer.
+        draft.hold_stock();
         let attempt = AttemptBody {
             fingerprint: fingerprint(&authorize),
             idempotency: key.map(|key| hex::encode([key.hash, key.fingerprint].concat()).into()),
@@ -346,6 +348,8 @@ impl Engine {
             session.body.payment = Some(draft.payment.id.clone());
             session.body.tries += 1;
         }
+        let goods = draft.payment.body.stock.as_ref();
+        let goods = goods.map_or(vec![], |holding| holding.goods.clone());
         let amount = draft.payment.body.state.asked();
         draft.payment.body.state.take_off(InFlight {
             attempt: 1,
@@ -356,7 +360,10 @@ impl Engine {
         let row = draft.intended_row(1, Operation::Authorize, &attempt);
         let (payment, session) = match draft.commit().await? {
             Committed::Done(payment, session) => (*payment, session.map(|session| *session)),
-            Committed::Refused(guard) if guard >= own => return Err(Halt::KeyTaken),
+            Committed::Refused(guard) if guard == own && key.is_some() => return Err(Halt::KeyTaken),
+            Committed::Refused(guard) if guard >= own => {
+                return Err(Halt::Problem(self.why_short(&shop.id, &goods).await));
+            }
             // The caller's guards are an order number or a token: both say so themselves.
             Committed::Refused(guard) => return Err(Halt::Problem(taken(guard + 1 == own, owns_number))),
             Committed::Stale => {
@@ -713,6 +720,7 @@ pub(crate) fn new_body(totals: Totals, capture: CaptureMode, details: &Details, 
         attempts: 0,
         events: 0,
         postings: 0,
+        stock: None,
         watched: false,
         details: details::shown(&details.fields),
         locale: locale.into(),

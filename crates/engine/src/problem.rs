@@ -43,6 +43,7 @@ codes! {
     invalid_payment_type 422 "The payment type is unknown or not offered." "Choose one of the offered types.";
     invalid_token 422 "The token is unknown, used or expired." "Make a new token.";
     invalid_currency 422 "The currency is not supported." "Choose a supported currency.";
+    out_of_stock 422 "Not enough of this is in stock." "Nothing was charged; ask for fewer pieces, or for something else.";
     not_refundable 422 "The payment you requested is not refundable." "Look at the payment's status and method.";
     not_capturable 422 "The payment you requested is not capturable." "Only an authorized card payment made without automatic capture can be captured.";
     not_cancellable 422 "The payment you requested is not cancellable." "A captured payment can be refunded instead.";

@@ -6,11 +6,13 @@ use crate::methods::{check_amount, session_methods};
 use crate::model::{Metadata, Payment, Session, SessionBody};
 use crate::payments::{Charge, Source, new_body, order_number};
 use crate::problem::Problem;
+use crate::stock::Holding;
 use crate::wire::{self, SessionSurroundings};
 use crate::{Engine, later};
 use kessai_core::capability::Kind;
 use kessai_core::payment::{CaptureMode, Status};
 use kessai_core::session::{self, SessionClosed, SessionMode, SessionStatus};
+use kessai_core::stock::{Goods, Hold};
 use kessai_core::tax::Totals;
 use kessai_core::{Currency, CustomerId, Money, PaymentId, SessionId};
 use kessai_provider::port::{Authorize, Instrument};
@@ -41,6 +43,8 @@ pub struct CreateSession {
     pub external_customer_id: Option<Box<str>>,
     /// For display.
     pub line_items: Vec<Value>,
+    /// What of them is counted in stock, one line for each thing.
+    pub goods: Vec<Goods>,
     /// The shop's notes.
     pub metadata: Metadata,
     /// When the money is taken.
@@ -130,6 +134,7 @@ impl Engine {
             }
             None => None,
         };
+        self.in_stock(&shop.id, &command.goods).await?;
         let session = Session {
             shop: shop.id.clone(),
             id: SessionId::new(now, self.entropy.as_ref()),
@@ -149,6 +154,7 @@ impl Engine {
                 order_number: command.order_number,
                 payment_data: command.payment_data,
                 line_items: command.line_items,
+                goods: command.goods,
                 metadata: command.metadata,
                 customer,
                 scenario: command.scenario,
@@ -359,6 +365,10 @@ impl Engine {
         };
         let payment = Payment {
             body: crate::model::PaymentBody {
+                stock: (!session.body.goods.is_empty()).then(|| Holding {
+                    goods: session.body.goods.clone(),
+                    hold: Hold::Held,
+                }),
                 metadata: session.body.metadata.clone(),
                 ..payment.body
             },

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use kessai_core::payment::CaptureMode;
+use kessai_core::stock::{Goods, PIECES_MOST, SKU_MOST, is_sku, together};
 use kessai_core::{Currency, Secret};
 use kessai_engine::Problem;
 use kessai_engine::details::check_email;
@@ -97,6 +98,9 @@ fn webhook(given: &Value) -> Option<(Box<str>, Secret, Vec<Box<str>>)> {
         .filter(known);
     Some((url.into(), Secret::new(secret), events.map(Into::into).collect()))
 }
+
+/// What a `sku` must be like.
+const SKU_SHAPE: &str = "sku must be 1 to 64 letters, digits, '.', '_', '~' or '-'";
 
 impl Fields {
     pub fn new(map: Map<String, Value>) -> Self {
@@ -473,11 +477,12 @@ impl Fields {
         Ok(Some(value))
     }
 
-    /// What is bought, for display. Sums are not checked.
-    pub fn line_items(&mut self) -> Result<Vec<Value>, Problem> {
+    /// What is bought, for display, and what of it is counted in stock: the lines with a `sku`. Sums are not checked.
+    pub fn line_items(&mut self) -> Result<(Vec<Value>, Vec<Goods>), Problem> {
         let Some(list) = self.list("line_items")? else {
-            return Ok(vec![]);
+            return Ok((vec![], vec![]));
         };
+        let mut goods = Vec::new();
         let wrong = |problem: Problem| Problem {
             param: Some("line_items".into()),
             ..problem
@@ -502,6 +507,16 @@ impl Fields {
                 return Err(Problem::invalid("line_items", "quantity is out of range"));
             }
             kept.insert("quantity".into(), quantity.into());
+            if let Some(sku) = given.text("sku", SKU_MOST).map_err(wrong)? {
+                if !is_sku(&sku) {
+                    return Err(Problem::invalid("line_items", SKU_SHAPE));
+                }
+                kept.insert("sku".into(), Value::String(sku.to_string()));
+                goods.push(Goods {
+                    sku,
+                    pieces: quantity,
+                });
+            }
             for (name, most) in [
                 ("description", 1_000),
                 ("image", 2_000),
@@ -513,7 +528,12 @@ impl Fields {
             }
             Ok(Value::Object(kept))
         });
-        items.collect()
+        let items = items.collect::<Result<_, _>>()?;
+        let counted = together(goods).ok_or_else(|| {
+            let text = format!("quantity of what has a sku must be from 1 to {PIECES_MOST}");
+            Problem::invalid("line_items", text)
+        })?;
+        Ok((items, counted))
     }
 
     /// `payment_details`: an object, or a token's id.

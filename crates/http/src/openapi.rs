@@ -25,6 +25,7 @@ use utoipa::{Modify, OpenApi};
         (name = "payment methods", description = "What a shop can be paid by"),
         (name = "tokens", description = "One-time tokens and 3-D Secure"),
         (name = "customers", description = "Customers and their stored cards"),
+        (name = "stock", description = "What there is to be sold"),
         (name = "events", description = "What happened"),
         (name = "webhooks", description = "Where events go"),
     ),
@@ -37,7 +38,7 @@ use utoipa::{Modify, OpenApi};
         docs::list_events, docs::show_event,
         docs::list_endpoints, docs::create_endpoint, docs::update_endpoint, docs::delete_endpoint,
         docs::list_deliveries, docs::replay_deliveries, docs::replay_delivery,
-        docs::capabilities, docs::discrepancies,
+        docs::capabilities, docs::discrepancies, docs::list_stock, docs::show_stock, docs::change_stock,
     ),
     components(schemas(schemas::Error)),
     modifiers(&Common)

@@ -34,6 +34,7 @@ const CODES: &[(&str, Money, &str)] = &[
     ("invalid_payment_type", Money::Still, "other-method"),
     ("invalid_token", Money::Still, "card-again"),
     ("invalid_currency", Money::Still, "contact-shop"),
+    ("out_of_stock", Money::Still, "back-to-shop"),
     ("not_refundable", Money::Still, "contact-shop"),
     ("not_capturable", Money::Still, "contact-shop"),
     ("not_cancellable", Money::Still, "contact-shop"),

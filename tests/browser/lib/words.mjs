@@ -12,7 +12,7 @@ export const WORDS = {
     deadline: "お支払い期限", left: /あと\s?\d+日/, slipPaid: "お支払いを確認しました。",
     slipOver: "この番号は使えなくなりました。", returnTo: /に戻る$/, counterPay: "支払う", counterPaid: /入金しました/, howToPay: "支払い方法を見る",
     sandboxPay: /支払う \/ Capture/, sandboxCancel: /キャンセル \/ Cancel/, toWallet: "PayPay へ進む",
-    abandoned: "お支払いは途中で中止されました。", notCharged: "代金は引き落とされていません。", chooseAgain: "支払い方法をもう一度お選びください。",
+    abandoned: "お支払いは途中で中止されました。", notCharged: "代金は引き落とされていません。", outOfStock: "ご注文の商品の在庫が足りなくなりました。", askTheShop: "お店に戻ってご確認ください。", lastLeft: "残り1点", soldOut: "売り切れ", chooseAgain: "支払い方法をもう一度お選びください。",
     otherCard: "別のカードか支払い方法をお選びください。", otherMethod: "別の支払い方法をお選びください。", checkCard: "カードの情報を確かめて、もう一度入力してください。",
     declines: {
       "4123111111111000": "残高が足りません。", "4123111111111018": "カードの利用限度額を超えています。", "4123111111111034": "セキュリティコードが違います。",
@@ -37,7 +37,7 @@ export const WORDS = {
     deadline: "Pay by", left: /\d+ days?/, slipPaid: "Your payment has arrived.",
     slipOver: "This number can no longer be used.", returnTo: /^Return to/, counterPay: "Pay", counterPaid: /Paid:/, howToPay: "How to pay",
     sandboxPay: /^Capture/, sandboxCancel: /^Cancel/, toWallet: "Continue to PayPay",
-    abandoned: "The payment was stopped on the way.", notCharged: "You have not been charged.", chooseAgain: "Please choose how to pay again.",
+    abandoned: "The payment was stopped on the way.", notCharged: "You have not been charged.", outOfStock: "There is no longer enough of what you ordered in stock.", askTheShop: "Please return to the shop.", lastLeft: "1 left", soldOut: "Sold out", chooseAgain: "Please choose how to pay again.",
     otherCard: "Please use another card or another way to pay.", otherMethod: "Please choose another way to pay.", checkCard: "Please check your card's details and enter them again.",
     declines: {
       "4123111111111000": "There is not enough balance.", "4123111111111018": "The amount is over your card's limit.", "4123111111111034": "The security code is not right.",

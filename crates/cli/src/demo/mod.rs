@@ -122,6 +122,25 @@ async fn listen(port: u16) -> anyhow::Result<(TcpListener, String)> {
     Ok((listener, url))
 }
 
+/// How many of each tea the demo begins with.
+const TEAS_AT_FIRST: [(&str, i64); 3] = [("hojicha", 48), ("sencha", 36), ("matcha", 6)];
+
+/// Puts teas into stock that were never there. What was sold since stays sold.
+async fn fill_shelves(engine: &Engine, shop: &str) -> anyhow::Result<()> {
+    let refused = |problem: kessai_engine::Problem| anyhow::anyhow!("the demo's stock: {}", problem.message);
+    let shop = engine.shop(shop).await.map_err(refused)?;
+    let shop = shop.context("the demo's shop is gone")?;
+    for (sku, pieces) in TEAS_AT_FIRST {
+        if engine.show_stock(&shop, sku).await.is_err() {
+            engine
+                .change_stock(&shop, None, sku, pieces)
+                .await
+                .map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs the demo until it is told to stop.
 ///
 /// # Errors
@@ -176,6 +195,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     })?;
     let shop = open_shop(&hub.engine, store.as_ref(), &mut remembered, &sandbox_url).await?;
     remembered.save(&args.data)?;
+    fill_shelves(&hub.engine, &shop).await?;
     let hooks = if args.no_webhooks {
         vec![]
     } else {

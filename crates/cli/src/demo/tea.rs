@@ -160,6 +160,17 @@ impl TeaHouse {
         }
     }
 
+    /// What is left of each tea, as the hub counts it; nothing when it cannot be asked.
+    async fn left(&self) -> BTreeMap<String, i64> {
+        let Ok((200, list)) = self.call(reqwest::Method::GET, "/stock?per_page=100", None).await else {
+            return BTreeMap::new();
+        };
+        let lines = list["data"].as_array().into_iter().flatten();
+        lines
+            .filter_map(|line| Some((line["sku"].as_str()?.to_owned(), line["free"].as_i64()?)))
+            .collect()
+    }
+
     async fn call(
         &self,
         method: reqwest::Method,
@@ -260,10 +271,14 @@ async fn shelf(
     Query(language): Query<Language>,
     headers: HeaderMap,
 ) -> Response {
-    let problem = language.problem.as_ref().map(|_| "tea-problem".to_owned());
+    let problem = language.problem.as_ref().map(|what| match what.as_str() {
+        "sold-out" => "tea-sold-out".to_owned(),
+        _ => "tea-problem".to_owned(),
+    });
     let page = TeaShop {
         frame: house.frame("/"),
         problem,
+        left: house.left().await,
         checkout: house.settings.hub.clone(),
     };
     show(&page, language.of(&headers))
@@ -305,7 +320,7 @@ async fn buy(State(house): State<TeaHouse>, headers: HeaderMap, Form(wish): Form
     let wanted = json!({
         "amount": amount, "currency": "JPY", "default_locale": locale.tag(),
         "return_url": format!("{}/orders/{number}?locale={}", house.settings.url, locale.tag()),
-        "line_items": [{"description": tea.name(locale), "quantity": quantity, "amount": tea.price,
+        "line_items": [{"sku": tea.slug, "description": tea.name(locale), "quantity": quantity, "amount": tea.price,
                         "image": format!("{}{}", house.settings.url, kessai_web::asset_url(tea.image))}],
         "payment_data": {"external_order_num": number, "capture": "auto"},
         "payment_types": METHODS,
@@ -321,6 +336,9 @@ async fn buy(State(house): State<TeaHouse>, headers: HeaderMap, Form(wish): Form
     let (200, Some(url), Some(session_id)) =
         (status, session["session_url"].as_str(), session["id"].as_str())
     else {
+        if session["error"]["code"] == "out_of_stock" {
+            return Redirect::to("/?problem=sold-out").into_response();
+        }
         tracing::error!(status, "the hub refused the tea shop's session");
         return Redirect::to("/?problem=1").into_response();
     };

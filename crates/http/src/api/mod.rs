@@ -6,6 +6,7 @@ mod payment_methods;
 pub(crate) mod payments;
 pub(crate) mod secure_tokens;
 pub(crate) mod sessions;
+pub(crate) mod stock;
 pub(crate) mod tokens;
 
 pub(crate) mod docs {
@@ -17,6 +18,7 @@ pub(crate) mod docs {
     pub(crate) use super::payments::*;
     pub(crate) use super::secure_tokens::*;
     pub(crate) use super::sessions::*;
+    pub(crate) use super::stock::*;
     pub(crate) use super::tokens::*;
 }
 
@@ -147,6 +149,9 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<App>)> {
         ),
         ("GET", "/api/v1/capabilities", get(extensions::capabilities)),
         ("GET", "/api/v1/discrepancies", get(extensions::discrepancies)),
+        ("GET", "/api/v1/stock", get(stock::list_stock)),
+        ("GET", "/api/v1/stock/{sku}", get(stock::show_stock)),
+        ("POST", "/api/v1/stock/{sku}", post(stock::change_stock)),
     ]
 }
 

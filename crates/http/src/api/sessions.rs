@@ -47,6 +47,7 @@ pub(crate) fn read_session(mut fields: Fields, scenario: Option<Box<str>>) -> Re
         Some(currency) => currency,
         None => data.currency()?.ok_or_else(|| Problem::missing("currency"))?,
     };
+    let (line_items, goods) = fields.line_items()?;
     Ok(CreateSession {
         mode,
         amount,
@@ -57,7 +58,8 @@ pub(crate) fn read_session(mut fields: Fields, scenario: Option<Box<str>>) -> Re
         email: fields.email()?,
         life_s: fields.integer("expires_in_seconds")?.unwrap_or(MAX_LIFE_S),
         external_customer_id: fields.text("external_customer_id", TEXT_MOST)?,
-        line_items: fields.line_items()?,
+        line_items,
+        goods,
         metadata: fields.metadata()?.unwrap_or_default(),
         capture: data
             .capture_mode()?

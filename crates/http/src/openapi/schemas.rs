@@ -85,6 +85,9 @@ pub(crate) struct LineItem {
     quantity: Option<i64>,
     image: Option<String>,
     external_product_num: Option<String>,
+    /// Counted in stock under this name: held when a payment begins, sold when it is captured, free again when it comes to nothing.
+    /// 1 to 64 letters, digits, `.`, `_`, `~` and `-`.
+    sku: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -582,6 +585,42 @@ pub(crate) struct Discrepancy {
     payment: String,
     details: BTreeMap<String, Value>,
     created_at: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Stock {
+    /// `stock`.
+    resource: String,
+    sku: String,
+    /// To be sold, in pieces.
+    free: i64,
+    /// For payments under way.
+    held: i64,
+    /// Paid for.
+    sold: i64,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct StockList {
+    /// `list`.
+    resource: String,
+    data: Vec<Stock>,
+    /// The `after` of the next page.
+    next: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct StockChangeWish {
+    /// Pieces put into stock, or taken away when negative; free ones only. Not 0, at most 1,000,000 either way.
+    change: i64,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct StockChange {
+    /// `stock_change`.
+    resource: String,
+    sku: String,
+    change: i64,
 }
 
 #[derive(ToSchema)]

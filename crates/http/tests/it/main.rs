@@ -16,5 +16,6 @@ mod races;
 mod reconcile;
 mod sandbox;
 mod shops;
+mod stock;
 mod webhooks;
 mod world;

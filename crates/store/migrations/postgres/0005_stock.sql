@@ -4,6 +4,6 @@ CREATE TABLE stock (
     shop_id TEXT COLLATE "C" NOT NULL,
     sku TEXT COLLATE "C" NOT NULL,
     place TEXT COLLATE "C" NOT NULL,
-    n BIGINT NOT NULL CHECK (n >= 0),
+    n BIGINT NOT NULL,
     PRIMARY KEY (shop_id, sku, place)
 ) WITH (fillfactor = 50);

@@ -4,6 +4,6 @@ CREATE TABLE stock (
     shop_id TEXT NOT NULL,
     sku TEXT NOT NULL,
     place TEXT NOT NULL,
-    n INTEGER NOT NULL CHECK (n >= 0),
+    n INTEGER NOT NULL,
     PRIMARY KEY (shop_id, sku, place)
 ) STRICT, WITHOUT ROWID;

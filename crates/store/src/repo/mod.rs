@@ -4,12 +4,14 @@ mod office;
 mod payments;
 mod platform;
 mod reconcile;
+mod stock;
 
 pub use directory::*;
 pub use office::*;
 pub use payments::*;
 pub use platform::*;
 pub use reconcile::*;
+pub use stock::*;
 
 use crate::{Row, StoreError, Value};
 use jiff::Timestamp;

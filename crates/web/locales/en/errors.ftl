@@ -27,6 +27,7 @@ error-invalid_parameter = Something entered is not right.
 error-invalid_payment_type = This way to pay is not available.
 error-invalid_token = Your card's details have timed out.
 error-invalid_currency = This currency cannot be used.
+error-out_of_stock = There is no longer enough of what you ordered in stock.
 error-not_refundable = This payment cannot be refunded.
 error-not_capturable = This payment cannot be captured.
 error-not_cancellable = This payment cannot be cancelled.

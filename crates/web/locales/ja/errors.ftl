@@ -27,6 +27,7 @@ error-invalid_parameter = 入力に誤りがあります。
 error-invalid_payment_type = この支払い方法は使えません。
 error-invalid_token = カードの情報の有効時間が過ぎました。
 error-invalid_currency = この通貨ではお支払いになれません。
+error-out_of_stock = ご注文の商品の在庫が足りなくなりました。
 error-not_refundable = このお支払いは返金の対象ではありません。
 error-not_capturable = このお支払いは確定できない状態です。
 error-not_cancellable = このお支払いは取り消せない状態です。

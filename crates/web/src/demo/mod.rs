@@ -1,6 +1,7 @@
 //! The demo shop, a small tea merchant with a face of its own.
 use crate::{Locale, State, format};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// A tea on the shelf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,9 @@ pub struct Tea {
     /// The asset that draws it.
     pub image: &'static str,
 }
+
+/// From how many on the shelf says how many are left.
+const LAST_FEW: i64 = 10;
 
 /// The three teas.
 pub const TEAS: [Tea; 3] = [
@@ -92,6 +96,8 @@ pub struct TeaShop {
     pub frame: TeaFrame,
     /// What could not be done: a text key such as `tea-sold-out`.
     pub problem: Option<String>,
+    /// What is left of each tea, by slug; a tea that is not named is not counted.
+    pub left: BTreeMap<String, i64>,
     /// Where the checkout is, as `https://pay.example`: the buy form's redirect leads there.
     pub checkout: String,
 }
@@ -208,14 +214,40 @@ impl TeaShop {
         TEAS
     }
 
+    /// What a shopper should know about how many are left, if anything.
+    fn left(&self, l: Locale, tea: &Tea) -> Option<String> {
+        match self.left.get(tea.slug)? {
+            ..=0 => Some(l.t("tea-left-none")),
+            n @ ..=LAST_FEW => Some(l.t1("tea-left", "n", n)),
+            _ => None,
+        }
+    }
+
+    fn sold_out(&self, tea: &Tea) -> bool {
+        self.left.get(tea.slug).is_some_and(|left| *left <= 0)
+    }
+
+    /// The quantities to choose from.
+    fn quantities(&self, tea: &Tea) -> std::ops::RangeInclusive<i64> {
+        1..=self.left.get(tea.slug).map_or(5, |left| (*left).clamp(1, 5))
+    }
+
     fn sample_data() -> Vec<(&'static str, Self)> {
         let page = Self {
             frame: TeaFrame::sample("/demo"),
             problem: None,
+            left: BTreeMap::from([("sencha".to_owned(), 3), ("matcha".to_owned(), 0)]),
             checkout: "https://pay.example".into(),
         };
         vec![
             ("shelf", page.clone()),
+            (
+                "sold-out",
+                Self {
+                    problem: Some("tea-sold-out".into()),
+                    ..page.clone()
+                },
+            ),
             (
                 "problem",
                 Self {

@@ -1,4 +1,5 @@
 //! What must always hold, checked on every change as it becomes durable and on every answer as it is given.
+use crate::goods::{HoldText, Shelves};
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +23,8 @@ struct StateText {
 #[derive(Deserialize)]
 struct BodyText {
     state: StateText,
+    #[serde(default)]
+    stock: Option<HoldText>,
     events: i64,
     postings: i64,
     #[serde(default)]
@@ -78,6 +81,8 @@ pub struct Checks {
     pub discrepancies: BTreeMap<(String, String), String>,
     /// How many refunds merchants asked for, by payment.
     pub refund_wishes: BTreeMap<String, u64>,
+    /// The shops' stock.
+    pub shelves: Shelves,
     /// Until when jobs are leased, by id.
     leases: BTreeMap<(String, String), i64>,
     /// What was found.
@@ -138,6 +143,7 @@ impl Checks {
             transitions: BTreeMap::new(),
             discrepancies: BTreeMap::new(),
             refund_wishes: BTreeMap::new(),
+            shelves: Shelves::default(),
             leases: BTreeMap::new(),
             broken: Vec::new(),
         }
@@ -222,6 +228,9 @@ impl Checks {
                 }
                 _ => {}
             }
+        }
+        for broken in self.shelves.committed(set) {
+            self.fail(broken);
         }
         for ((payment, currency), sum) in sums {
             if sum != 0 {
@@ -330,6 +339,12 @@ impl Checks {
                 "events: {id} says it has {} and {told} are there",
                 known.events
             ));
+        }
+        let stock = self
+            .shelves
+            .payment(&shop, &id, &status, known.captured, body.stock);
+        if let Some(broken) = stock {
+            self.fail(broken);
         }
         if let Some(order) = order {
             let live = self.live.entry((shop, order.clone())).or_default();

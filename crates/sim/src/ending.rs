@@ -19,6 +19,7 @@ impl World {
         self.life_ends();
         self.nothing_waits();
         self.books_agree();
+        self.stock_agrees();
         self.events_were_delivered();
         self.discrepancies_are_explained();
     }
@@ -60,6 +61,26 @@ impl World {
         let rows = self.database.look(recurring, &[]).expect("the database");
         if rows[0].int(0).ok() != Some(3) {
             self.fail("rest: a recurring job of the hub is gone".to_owned());
+        }
+    }
+
+    fn stock_agrees(&self) {
+        let mut found = std::collections::BTreeMap::new();
+        let sql = "SELECT shop_id, sku, place, n FROM stock";
+        for row in self.database.look(sql, &[]).expect("the database") {
+            let text = |at: usize| row.text(at).unwrap_or_default().to_owned();
+            found.insert((text(0), text(1), text(2)), row.int(3).unwrap_or(i64::MIN));
+        }
+        let checks = lock(&self.checks);
+        let (unclaimed, same) = (checks.shelves.unclaimed(), checks.shelves.spots == found);
+        drop(checks);
+        for broken in unclaimed {
+            self.fail(broken);
+        }
+        if !same {
+            self.fail(format!(
+                "stock: the shelves hold {found:?}, which no commits made"
+            ));
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod checks;
 mod ending;
 pub mod fault;
+mod goods;
 mod lines;
 mod node;
 pub mod people;

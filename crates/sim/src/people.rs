@@ -1,5 +1,6 @@
 //! Merchants and shoppers: each payment has somebody who begins it, somebody who pays it, and somebody who deals with it afterwards.
 use crate::checks::Checks;
+use crate::goods::SHELVES;
 use crate::node::HUB_URL;
 use crate::rng::Rng;
 use crate::shared::{Ask, Heard, Owner, Seen, Wish, Wishes};
@@ -237,7 +238,7 @@ impl Person {
     /// Lives through one payment.
     pub async fn live(mut self) {
         let amount = self.rng.between(100, 30_000);
-        match self.rng.weighted(&[38, 16, 10, 8, 10, 6, 4, 8]) {
+        match self.rng.weighted(&[33, 14, 10, 8, 16, 6, 4, 8, 1]) {
             0 => self.direct(amount, card(GOOD_CARD), true).await,
             1 => self.direct(amount, card(GOOD_CARD), false).await,
             2 => self.direct(amount, konbini(), true).await,
@@ -245,8 +246,22 @@ impl Person {
             4 => self.session(amount).await,
             5 => self.direct(amount, card(BAD_CARD), true).await,
             6 => self.direct(amount, json!({"type": "bank_transfer", "email": "taro@example.com", "family_name": "山田", "given_name": "太郎", "family_name_kana": "ヤマダ", "given_name_kana": "タロウ", "phone": "0312345678"}), true).await,
-            _ => self.raced_order(amount).await,
+            7 => self.raced_order(amount).await,
+            _ => self.restock().await,
         }
+    }
+
+    /// A clerk puts pieces into stock, or takes some away.
+    async fn restock(&mut self) {
+        self.count("merchant: changes the stock");
+        let key = self.key();
+        let change = if self.rng.percent(30) {
+            -1
+        } else {
+            self.rng.between(1, 3)
+        };
+        let path = format!("/stock/{}", SHELVES[usize::from(self.rng.percent(70))].0);
+        let _ = self.insist(&path, &key, &json!({"change": change})).await;
     }
 
     fn wish(&mut self, amount: i64, details: Value, capture: bool) -> Value {
@@ -315,6 +330,16 @@ impl Person {
         if self.rng.percent(50) {
             body["payment_data"]["external_order_num"] = json!(format!("order-{}", self.n));
         }
+        if self.rng.percent(60) {
+            let (sku, most) = if self.rng.percent(50) {
+                (SHELVES[1].0, 1)
+            } else {
+                (SHELVES[0].0, 3)
+            };
+            let again = self.rng.percent(20);
+            let line = json!({"sku": sku, "quantity": self.rng.between(1, most)});
+            body["line_items"] = if again { json!([line, line]) } else { json!([line]) };
+        }
         let manual = self.rng.percent(20);
         if manual {
             body["payment_data"]["capture"] = json!("manual");
@@ -325,6 +350,9 @@ impl Person {
         };
         let session = field(&json_of(&made), "/id").to_owned();
         if made.status >= 300 || session.is_empty() {
+            if field(&json_of(&made), "/error/code") == "out_of_stock" {
+                self.count("shopper: too late for the last piece");
+            }
             return;
         }
         // A shopper may try several methods, one after the other or in two windows.
@@ -351,6 +379,9 @@ impl Person {
                 self.insist(&path, &key, &pay).await
             };
             let said = paid.as_ref().map(json_of).unwrap_or_default();
+            if field(&said, "/error/code") == "out_of_stock" {
+                self.count("shopper: somebody else was faster");
+            }
             let payment = field(&said, "/payment/id").to_owned();
             if payment.is_empty() {
                 continue;

@@ -1,7 +1,8 @@
 //! How a world is made, and what is in it before anything can go wrong.
-use super::{BEGIN_US, Event, Shop, World};
+use super::{BEGIN_US, Event, Shop, World, lock};
 use crate::checks::Checks;
 use crate::fault::{Fault, Sky, Weather};
+use crate::goods::SHELVES;
 use crate::node::{HUB_URL, engine, runtime};
 use crate::people::{BAD_CARD, CHECKED_CARD, GOOD_CARD, PAYMENT_HOOK_SECRET, S, ShopFacts};
 use crate::plan::Plan;
@@ -164,6 +165,16 @@ impl World {
                     .await
                     .expect("an account");
                 shop
+            });
+            people.block_on(async {
+                let shop = setting_up.shop(&id).await.expect("the store").expect("the shop");
+                for (sku, pieces) in SHELVES {
+                    setting_up
+                        .change_stock(&shop, None, sku, pieces)
+                        .await
+                        .expect("stock");
+                    lock(&self.checks).shelves.begin(&id, sku, pieces);
+                }
             });
             for (k, url) in self.shops[n].endpoints.clone().iter().enumerate() {
                 let secret = Secret::new(endpoint_secret(n, k));

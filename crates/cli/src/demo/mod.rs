@@ -123,7 +123,7 @@ async fn listen(port: u16) -> anyhow::Result<(TcpListener, String)> {
 }
 
 /// How many of each tea the demo begins with.
-const TEAS_AT_FIRST: [(&str, i64); 3] = [("hojicha", 48), ("sencha", 36), ("matcha", 6)];
+const TEAS_AT_FIRST: [(&str, i64); 3] = [("hojicha", 48), ("sencha", 36), ("matcha", 24)];
 
 /// Puts teas into stock that were never there. What was sold since stays sold.
 async fn fill_shelves(engine: &Engine, shop: &str) -> anyhow::Result<()> {

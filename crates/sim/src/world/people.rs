@@ -38,10 +38,13 @@ impl World {
             None => serde_json::json!({}),
         };
         let path = format!("payments/{reference}/{act}");
-        let done = self.control(shop, &path, body.to_string().into_bytes()).is_some();
-        if done && amount.is_some() {
+        let said = self.control(shop, &path, body.to_string().into_bytes());
+        // A wallet takes what was asked for, whatever somebody who takes it for a slip would pay.
+        let paid = said.as_ref().and_then(|said| said["total"].as_i64());
+        if amount.is_some() && paid.is_some_and(|paid| paid != total) {
             self.planted.insert(payment.to_owned(), "amount_mismatch");
         }
+        let done = said.is_some();
         self.note(21, u64::from(done), || {
             format!("a shopper does {act} for {payment}: {done}")
         });

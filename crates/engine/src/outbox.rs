@@ -12,7 +12,7 @@ use kessai_core::{DeliveryId, EventId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease};
 use kessai_provider::transport::{Method, Request, TransportFault};
 use kessai_store::repo::{self, DeliveryRow, EventRow, micros};
-use kessai_store::{ChangeSet, Commit, Guard, Op};
+use kessai_store::{ChangeSet, Commit, Guard, Op, Value, behind};
 use serde::{Deserialize, Serialize};
 
 /// The waits after each failed delivery, in seconds: 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, then four days of 24 h.
@@ -386,10 +386,13 @@ impl Engine {
         }];
         let job = delivery_job(&shop.id, event, &endpoint, now);
         if waiting {
-            // Its job stands and waits for its time: it is called now.
+            // Its job stands and waits for its time: it is called now, and those that wait behind it come along.
             let Op::Insert(table, row) = job.op() else {
                 unreachable!("a job is inserted")
             };
+            if let (Value::Text(id), Value::Text(lane)) = (&row[1], &row[3]) {
+                guards.extend(behind(self.store.as_ref(), &shop.id, lane, id, micros(now)).await?);
+            }
             let done = self
                 .store
                 .commit(ChangeSet {

@@ -19,8 +19,8 @@ use kessai_core::{Clock, PaymentId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease, NewJob};
 use kessai_provider::port::{Account, Call, InquiryError, View};
 use kessai_provider::transport::{Reply, Request, Transport, TransportFault};
-use kessai_store::Guard;
 use kessai_store::repo::{self, AttemptRow, instant, micros};
+use kessai_store::{Guard, wait_as_one};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -34,13 +34,14 @@ pub struct SettleAttempt {
     pub attempt: u32,
 }
 
-/// Finds attempts that were written down and never concluded, because whoever made them died, and sees to it that each is settled.
+/// Finds attempts that were written down and never concluded, because whoever made them died, and sees to it that each is settled. Has
+/// jobs that another one of their lane holds back wait as long as it does.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SweepAttempts {}
 
 /// How often the sweep runs, in seconds.
 const SWEPT_EVERY_S: i64 = 15;
-/// How many attempts one sweep takes up.
+/// How many attempts, and how many lanes, one sweep takes up.
 const SWEPT_AT_ONCE: i64 = 500;
 
 /// Looks after an open payment until it is closed: finds what a lost notification said, and lets it expire.
@@ -184,7 +185,9 @@ impl Job<Engine> for SweepAttempts {
 
     async fn run(self, engine: &Engine, _: &Lease) -> Result<Done, JobError> {
         let swept = engine.sweep().await.map_err(JobError::retry)?;
-        let more = i64::try_from(swept).is_ok_and(|swept| swept >= SWEPT_AT_ONCE);
+        let waiting = wait_as_one(engine.store.as_ref(), micros(engine.now()), SWEPT_AT_ONCE).await;
+        let most = swept.max(waiting.map_err(JobError::retry)?);
+        let more = i64::try_from(most).is_ok_and(|most| most >= SWEPT_AT_ONCE);
         Ok(Done::Again(later(
             engine.now(),
             if more { 1 } else { SWEPT_EVERY_S },

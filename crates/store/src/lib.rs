@@ -28,7 +28,7 @@ use async_trait::async_trait;
 
 pub use change::{ChangeSet, Commit, Guard, MAX_CHANGE_BYTES, Op};
 pub use error::StoreError;
-pub use jobs::{JobClaim, is_due};
+pub use jobs::{JobClaim, behind, is_due, wait_as_one};
 pub use migrations::Migrate;
 pub use postgres::{PgSettings, PgStore};
 pub use sqlite::{SqliteSettings, SqliteStore};

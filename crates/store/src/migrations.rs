@@ -29,8 +29,8 @@ macro_rules! migrations {
     };
 }
 
-pub(crate) static SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_first", 2 "0002_reconciliations", 3 "0003_idempotency_room", 4 "0004_lanes", 5 "0005_stock");
-pub(crate) static POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_first", 2 "0002_reconciliations", 3 "0003_idempotency_room", 4 "0004_lanes", 5 "0005_stock");
+pub(crate) static SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_first", 2 "0002_reconciliations", 3 "0003_idempotency_room", 4 "0004_stock");
+pub(crate) static POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_first", 2 "0002_reconciliations", 3 "0003_idempotency_room", 4 "0004_stock");
 
 impl Migration {
     /// FNV-1a over the text: enough to notice an edited migration.

@@ -1,5 +1,5 @@
 //! Webhook endpoints and what is delivered to them.
-use crate::world::{GOOD_CARD, World, sale};
+use crate::world::{GOOD_CARD, World, authorization, sale};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
@@ -133,4 +133,39 @@ impl World {
     fn clock_text(&self) -> String {
         kessai_core::Clock::now(&*self.clock).to_string()
     }
+}
+
+#[tokio::test]
+async fn an_event_called_early_brings_those_that_waited_behind_it() {
+    let world = World::new().await;
+    let endpoint = world
+        .post("/webhook_endpoints", json!({"url": "https://shop.example/hook"}))
+        .await
+        .ok();
+    world.advance(1).await;
+    world.endpoints.status.store(500, Ordering::SeqCst);
+    let payment = world.made(authorization()).await;
+    // Tries after one, five and thirty minutes fail; the next comes in two hours.
+    world.advance(2_400).await;
+    world.act(&payment, "capture", json!({})).await.ok();
+    world.act(&payment, "refund", json!({})).await.ok();
+    world.advance(60).await;
+    world.endpoints.status.store(200, Ordering::SeqCst);
+    let before = got(&world).len();
+    let now_us = kessai_core::Clock::now(&*world.clock).as_microsecond();
+    let lanes = kessai_store::wait_as_one(world.engine.store().as_ref(), now_us, 10).await;
+    assert_eq!(lanes.unwrap(), 1, "as the sweep does");
+    let waiting = world.get("/webhook_deliveries?status=pending").await.ok();
+    let data = waiting.body["data"].as_array().unwrap();
+    let first = data.last().unwrap()["event_id"].as_str().unwrap();
+
+    let path = format!("/webhook_deliveries/{first}/{}/replay", endpoint.str("/id"));
+    world.post(&path, json!({})).await.ok();
+    world.advance(1).await;
+    let kinds: Vec<String> = got(&world)[before..]
+        .iter()
+        .map(|(_, body)| body["type"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds[..2], ["payment.authorized", "payment.captured"]);
+    assert_eq!(kinds.len(), data.len(), "{kinds:?}");
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::rows::{SHOP, job, one_int};
 use super::suite::commit_all;
 use crate::tables::JOBS;
-use crate::{ChangeSet, Commit, JobClaim, Row, Store, Value};
+use crate::{ChangeSet, Commit, Guard, JobClaim, Row, Store, Value, behind, wait_as_one};
 
 const NOW: i64 = 1_000;
 const LEASE: i64 = 2_000;
@@ -138,41 +138,49 @@ async fn move_to(store: &dyn Store, id: &str, run_at: i64, attempt: i64) {
 
 /// Jobs behind one that waits for its time wait as long, so that claims need not look at them, and come along when it is called early.
 pub async fn a_lane_waits_as_long_as_its_first_job(store: &dyn Store) {
-    add(
-        store,
-        [
-            job("1", Some("x"), 10),
-            job("2", Some("x"), 20),
-            job("3", Some("y"), 20),
-        ],
-    )
-    .await;
+    let rows = [("1", "x", 10), ("2", "x", 20), ("3", "y", 20)];
+    add(store, rows.map(|(id, lane, run_at)| job(id, Some(lane), run_at))).await;
     assert_eq!(
-        run_at(store, "2").await,
-        20,
+        wait_as_one(store, NOW, 10).await.unwrap(),
+        0,
         "a job that is due holds nobody longer"
     );
     assert_eq!(ids(&claim(store, NOW, 1).await), ["1"]);
+    assert_eq!(
+        wait_as_one(store, NOW, 10).await.unwrap(),
+        0,
+        "nor does one that runs"
+    );
     move_to(store, "1", NOW + 500, 1).await;
-    add(store, [job("4", Some("x"), NOW), job("5", Some("x"), NOW + 900)]).await;
-    for (id, expected) in [("2", 500), ("3", 20 - NOW), ("4", 500), ("5", 900)] {
+    add(store, [job("4", Some("x"), NOW)]).await;
+    assert_eq!(wait_as_one(store, NOW, 10).await.unwrap(), 1);
+    assert_eq!(wait_as_one(store, NOW, 10).await.unwrap(), 0, "once is enough");
+    for (id, expected) in [("1", 500), ("2", 500), ("3", 20 - NOW), ("4", 500)] {
         assert_eq!(run_at(store, id).await, NOW + expected, "{id}");
     }
-    // not the first: nobody follows
-    move_to(store, "2", NOW, 0).await;
-    assert_eq!(run_at(store, "4").await, NOW + 500);
-    // the first is called early: all of them follow
-    move_to(store, "1", NOW, 1).await;
-    for expected in ["1", "2", "4", "5"] {
+    let mut early = behind(store, SHOP, "x", "1", NOW).await.unwrap();
+    assert_eq!(early.len(), 2);
+    let mut first = job("1", Some("x"), NOW);
+    first[6] = 1.into();
+    early.push(Guard::Update {
+        table: &JOBS,
+        row: first,
+        expected: 1,
+    });
+    let change = ChangeSet {
+        guards: early,
+        ops: vec![],
+    };
+    assert_eq!(store.commit(change).await.unwrap(), Commit::Done);
+    for expected in ["1", "2", "4"] {
         let claimed = claim(store, NOW, 10).await;
-        assert!(
-            ids(&claimed).contains(&expected),
-            "{claimed:?} without {expected}"
-        );
-        let attempt = claimed
+        let job = claimed
             .iter()
             .find(|row| row.text(1).is_ok_and(|id| id == expected));
-        let attempt = attempt.unwrap().int(6).unwrap();
+        let attempt = job
+            .unwrap_or_else(|| panic!("{expected} in {claimed:?}"))
+            .int(6)
+            .unwrap();
         assert_eq!(finish(store, expected, attempt).await, Commit::Done);
     }
 }

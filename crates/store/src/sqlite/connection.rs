@@ -151,3 +151,24 @@ fn applied(connection: &Connection) -> Result<Vec<(i64, i64)>, StoreError> {
         .map_err(failed)?;
     rows.collect::<Result<_, _>>().map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_is_bound_to_it() {
+        let writer = open_writer(&SqliteSettings::new(":memory:"), Migrate::Apply).unwrap();
+        for sql in [
+            "SELECT id FROM jobs WHERE run_at <= ?1 ORDER BY run_at, id LIMIT ?2",
+            "SELECT id FROM endpoints WHERE shop_id = ?1 AND id > ?2 ORDER BY id",
+        ] {
+            for n in 0..3 {
+                let mut statement = writer.prepare_cached(sql).unwrap();
+                statement.exists((n, n + 1)).unwrap();
+                assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+            }
+        }
+    }
+}

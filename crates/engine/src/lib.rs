@@ -8,6 +8,7 @@
 //! unknown outcomes, [`reconcile`] for how our books are compared with the providers', [`inbox`] and [`outbox`] for notifications in and webhooks out.
 #![deny(clippy::float_arithmetic)]
 
+mod calls;
 mod change;
 mod compare;
 pub mod customers;
@@ -43,7 +44,7 @@ pub use work::every_job;
 
 use jiff::{SignedDuration, Timestamp};
 use kessai_core::{Clock, Entropy};
-use kessai_provider::port::{Call, Provider};
+use kessai_provider::port::Provider;
 use kessai_provider::transport::Transport;
 use locks::Locks;
 use std::collections::BTreeMap;
@@ -188,20 +189,6 @@ impl Engine {
             .proofs(what)
             .iter()
             .any(|made| vault::same(made.as_bytes(), proof.as_bytes()))
-    }
-
-    pub(crate) fn call(
-        &self,
-        account: Arc<kessai_provider::port::Account>,
-        key: impl Into<Box<str>>,
-    ) -> Call {
-        Call::new(
-            account,
-            key,
-            self.transport.clone(),
-            self.settings.provider_timeout_ms,
-            self.now(),
-        )
     }
 }
 

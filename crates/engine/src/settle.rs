@@ -11,14 +11,13 @@ use crate::sessions::pay_answer;
 use crate::{Engine, Halt, later};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use kessai_core::PaymentId;
 use kessai_core::attempt::AttemptStatus;
 use kessai_core::payment::{Fact, InFlight, Operation, Status, Suspicion};
-use kessai_core::settle::{Meaning, abandoned_after_s, answered, may_send, settled, unwinding};
+use kessai_core::settle::{Meaning, abandoned_after_s, answered, settled, unwinding};
 use kessai_core::tax::Totals;
-use kessai_core::{Clock, PaymentId};
 use kessai_jobs::{Backoff, Done, Job, JobError, Lease, NewJob};
-use kessai_provider::port::{Account, Call, InquiryError, View};
-use kessai_provider::transport::{Reply, Request, Transport, TransportFault};
+use kessai_provider::port::{InquiryError, View};
 use kessai_store::repo::{self, AttemptRow, instant, micros};
 use kessai_store::{Guard, wait_as_one};
 use serde::{Deserialize, Serialize};
@@ -98,34 +97,6 @@ pub(crate) fn next_look(payment: &Payment, looks: u32, now: Timestamp) -> Timest
         // One second after the deadline, so that whoever expires at the deadline itself has done so.
         Some(deadline) if later(deadline, 1) > now => at.min(later(deadline, 1)),
         Some(_) | None => at,
-    }
-}
-
-/// The way to the provider for one intended operation: this process may sleep between its intent and its call, or between two requests of
-/// it, and others may have settled the attempt as abandoned by then.
-struct WhileFresh {
-    inner: Arc<dyn Transport>,
-    clock: Arc<dyn Clock>,
-    attempt: String,
-    intended_at: Timestamp,
-    timeout_ms: u64,
-}
-
-#[async_trait]
-impl Transport for WhileFresh {
-    async fn send(&self, request: Request) -> Result<Reply, TransportFault> {
-        let age_s = self.clock.now().duration_since(self.intended_at).as_secs();
-        if may_send(age_s, self.timeout_ms) {
-            return self.inner.send(request).await;
-        }
-        tracing::error!(
-            attempt = self.attempt,
-            age_s,
-            "this process slept before a call; it is not made"
-        );
-        Err(TransportFault::NotSent(format!(
-            "not sent: {age_s} s passed between intent and call"
-        )))
     }
 }
 
@@ -355,24 +326,6 @@ impl Engine {
             Committed::Done(payment, _) => Ok(Some((*payment, suspicion))),
             Committed::Refused(_) | Committed::Stale => Ok(None),
         }
-    }
-
-    /// The call of an intended operation. None of its requests leaves once the intent is old.
-    pub(crate) fn intended_call(
-        &self,
-        account: Arc<Account>,
-        key: impl Into<Box<str>>,
-        row: &AttemptRow,
-    ) -> Call {
-        let mut call = self.call(account, key);
-        call.transport = Arc::new(WhileFresh {
-            inner: call.transport,
-            clock: self.clock.clone(),
-            attempt: format!("{}_{}", row.payment_id, row.n),
-            intended_at: instant(row.created_at),
-            timeout_ms: self.settings.provider_timeout_ms,
-        });
-        call
     }
 
     /// What the provider believes of a payment.

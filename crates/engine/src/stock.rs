@@ -165,8 +165,13 @@ impl Engine {
                 Commit::Refused { guard: 0 } if key.is_some() => Err(Halt::KeyTaken),
                 Commit::Refused { .. } => {
                     let level = repo::stock_level(self.store.as_ref(), &shop.id, sku).await?;
-                    let level = level.ok_or_else(Problem::not_found)?;
-                    Err(short(sku, level.free).into())
+                    let free = level.ok_or_else(Problem::not_found)?.free;
+                    let text = format!("Of {sku} only {free} are free. Nothing was changed.");
+                    Err(Problem {
+                        param: Some("change".into()),
+                        ..Problem::with("out_of_stock", text)
+                    }
+                    .into())
                 }
             }
         })

@@ -97,7 +97,11 @@ impl Engine {
     /// `not_found`.
     pub async fn timeline(&self, shop: &Shop, id: &str) -> Result<String, Problem> {
         let story = self.story(shop, id).await?;
-        Ok(json!({"resource": "timeline", "payment": id, "data": story.entries()}).to_string())
+        let stock = story.payment.body.stock.as_ref();
+        Ok(
+            json!({"resource": "timeline", "payment": id, "stock": stock, "data": story.entries()})
+                .to_string(),
+        )
     }
 }
 

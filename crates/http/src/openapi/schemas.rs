@@ -455,8 +455,23 @@ pub(crate) struct EventList {
 pub(crate) struct Timeline {
     resource: String,
     payment: String,
+    /// What it has of the shop's stock; null when nothing of it is counted.
+    stock: Option<Holding>,
     /// Oldest first.
     data: Vec<TimelineEntry>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Holding {
+    /// `held`, `sold` or `released`.
+    hold: String,
+    goods: Vec<Goods>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Goods {
+    sku: String,
+    pieces: i64,
 }
 
 #[derive(ToSchema)]

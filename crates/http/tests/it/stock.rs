@@ -64,6 +64,14 @@ async fn what_is_paid_is_sold_and_what_lapses_is_free_again() {
     world.shopper(seen.str("/payment/id"), "pay").await;
     world.advance(5).await;
     assert_eq!(level(&world, "TEA-1").await, [7, 0, 3]);
+    let story = world
+        .get(&format!("/payments/{}/timeline", seen.str("/payment/id")))
+        .await
+        .ok();
+    assert_eq!(
+        story.body["stock"],
+        json!({"goods": [{"sku": "TEA-1", "pieces": 3}], "hold": "sold"})
+    );
 
     let lapsed = session(&world, lines).await;
     pay(&world, &lapsed, slip()).await.ok();
@@ -174,10 +182,13 @@ async fn a_change_asked_for_twice_under_one_key_is_made_once() {
     let other = world.post_under("k", "/stock/TEA", json!({"change": 8})).await;
     assert_eq!(other.status, 422);
     world.post("/stock/TEA", json!({"change": -7})).await.ok();
+    let short = world.post("/stock/TEA", json!({"change": -1})).await;
+    assert_eq!(short.refused(422, "out_of_stock").param(), "change");
+    assert_eq!(short.message(), "Of TEA only 0 are free. Nothing was changed.");
     world
-        .post("/stock/TEA", json!({"change": -1}))
+        .post("/stock/NEVER", json!({"change": -1}))
         .await
-        .refused(422, "out_of_stock");
+        .refused(404, "not_found");
     assert_eq!(level(&world, "TEA").await, [0, 0, 0]);
 }
 
